@@ -1,0 +1,45 @@
+# The only two helpers of the build: a library lists its files and direct dependencies, a test its own.
+
+add_library(spillway_warnings INTERFACE)
+add_library(spillway::warnings ALIAS spillway_warnings)
+target_compile_options(spillway_warnings INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  $<$<BOOL:${SPILLWAY_WARNINGS_AS_ERRORS}>:-Werror>)
+target_include_directories(spillway_warnings INTERFACE ${PROJECT_SOURCE_DIR})
+
+if(SPILLWAY_SANITIZE)
+  add_compile_options(-fsanitize=${SPILLWAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${SPILLWAY_SANITIZE})
+endif()
+
+# spillway_library(name headers… SOURCES sources… DEPS targets…): static library spillway::name.
+# Headers are public; a library without SOURCES is header-only.
+function(spillway_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  set(headers ${arg_UNPARSED_ARGUMENTS})
+  if(arg_SOURCES)
+    add_library(spillway_${name} STATIC ${arg_SOURCES})
+    set(scope PUBLIC)
+    target_link_libraries(spillway_${name} PRIVATE spillway::warnings)
+  else()
+    add_library(spillway_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(spillway_${name} ${scope} ${PROJECT_SOURCE_DIR})
+  target_sources(spillway_${name} ${scope} FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${headers})
+  target_link_libraries(spillway_${name} ${scope} ${arg_DEPS})
+  add_library(spillway::${name} ALIAS spillway_${name})
+endfunction()
+
+# spillway_test(name LABELS label SOURCES sources… DEPS targets…): one GoogleTest binary, run by CTest as one test.
+function(spillway_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABELS;TIMEOUT" "SOURCES;DEPS")
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE spillway::warnings ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,107 @@
+// A member of a Kafka consumer group, cooperative rebalancing, one queue per partition.
+#ifndef SPILLWAY_KAFKA_CONSUMER_H_
+#define SPILLWAY_KAFKA_CONSUMER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/loop.h"
+
+namespace spillway::kafka {
+
+struct ClientConfig {
+  std::string brokers;
+  std::map<std::string, std::string> properties;  // to librdkafka as they are, over our defaults
+  std::string client_id;
+};
+
+// One message, valid while the Batch that holds it lives.
+struct Message {
+  Offset offset = kNoOffset;
+  std::optional<EventTime> timestamp;
+  absl::string_view payload;   // empty and is_tombstone: null
+  absl::string_view key;
+  bool is_tombstone = false;
+};
+
+// Messages of one partition in offset order; owns librdkafka's. Movable.
+class Batch {
+ public:
+  virtual ~Batch() = default;
+  virtual const std::vector<Message>& messages() const = 0;
+};
+
+struct PartitionExtent {
+  Offset log_start = 0;   // first offset that exists
+  Offset log_end = 0;     // next offset producers will write
+};
+
+struct TopicIdentity {
+  std::string cluster_id;
+  std::string topic;
+  std::string topic_id;   // empty where the client cannot learn it
+};
+
+// Told on the loop thread.
+class ConsumerListener {
+ public:
+  virtual ~ConsumerListener() = default;
+  // Newly ours; nothing is delivered for it until StartAt.
+  virtual void OnAssigned(const std::vector<ShardId>& shards) = 0;
+  // Called before they are given back; when it returns they are. `lost`: the group has already
+  // given them to others (commits will fail).
+  virtual void OnRevoked(const std::vector<ShardId>& shards, bool lost) = 0;
+  // `shard` has messages to Read, or has just reached the end of its partition.
+  virtual void OnReadable(ShardId shard) = 0;
+  virtual void OnError(const absl::Status& status, bool fatal) = 0;
+};
+
+// Loop thread only, but for what says otherwise. Destruction leaves the group (bounded wait).
+class Consumer {
+ public:
+  virtual ~Consumer() = default;
+
+  // Begins delivery of an assigned partition at `offset`.
+  virtual absl::Status StartAt(ShardId shard, Offset offset) = 0;
+  // At most `max_bytes` / `max_messages` that have already been fetched; never blocks; null: none.
+  virtual std::unique_ptr<Batch> Read(ShardId shard, size_t max_messages, size_t max_bytes) = 0;
+  // True if everything up to the partition's end as last seen was handed out by Read.
+  virtual bool IsAtEnd(ShardId shard) const = 0;
+  virtual void Pause(ShardId shard) = 0;
+  virtual void Resume(ShardId shard) = 0;
+  // Asynchronous; `done` on the loop thread. Only for shards that are ours.
+  virtual void Commit(ShardId shard, Offset offset, absl::AnyInvocable<void(absl::Status)> done) = 0;
+  // These ask the broker and may take until `timeout`; run on libuv's pool, `done` on the loop.
+  virtual void Committed(ShardId shard, Duration timeout,
+                         absl::AnyInvocable<void(absl::StatusOr<Offset>)> done) = 0;
+  virtual void Extent(ShardId shard, Duration timeout,
+                      absl::AnyInvocable<void(absl::StatusOr<PartitionExtent>)> done) = 0;
+  virtual void Identity(Duration timeout,
+                        absl::AnyInvocable<void(absl::StatusOr<TopicIdentity>)> done) = 0;
+  virtual void Close() = 0;  // leaves the group; no callbacks afterwards
+};
+
+struct ConsumerConfig {
+  ClientConfig client;
+  std::string topic;
+  std::string group;
+};
+
+// Sets group.id, cooperative-sticky, earliest, session.timeout.ms=10000, no auto commit, end-of-
+// partition events. `listener` and `loop` must outlive the consumer.
+absl::StatusOr<std::unique_ptr<Consumer>> MakeConsumer(const ConsumerConfig& config, Loop& loop,
+                                                       ConsumerListener& listener);
+
+}  // namespace spillway::kafka
+
+#endif  // SPILLWAY_KAFKA_CONSUMER_H_

@@ -1,0 +1,124 @@
+// What a worker and the control plane tell each other, as plain values: the inside of
+// proto/spillway/v1/gateway.proto, where each field's meaning stands. Converted in wire/convert.h.
+#ifndef SPILLWAY_PROTO_WIRE_WORKER_REPORT_H_
+#define SPILLWAY_PROTO_WIRE_WORKER_REPORT_H_
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+
+namespace spillway::wire {
+
+enum class Role { kIngest, kFlush };
+enum class GateState { kOpen, kSlow, kClosed };
+enum class Cause {
+  kNone, kLateness, kBacklog, kRedisMemory, kRedis, kRedisMoving, kKafka, kDeadLetter, kIndex, kOwnership,
+};
+inline constexpr size_t kCauseCount = 10;
+enum class ShardStage { kAcquiring, kOwned, kReleasing };
+
+// The label of metrics, logs and the command line: "redis_memory".
+const char* CauseName(Cause cause);
+
+// Upper bounds of the lateness histogram's buckets, in seconds; one more bucket is above them.
+inline constexpr std::array<double, 14> kLatenessBounds = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
+                                                           2,    5,     10,   30,  60,  120, 300};
+
+struct Lateness {
+  std::array<uint64_t, kLatenessBounds.size() + 1> counts{};
+  double sum_seconds = 0;
+  void Record(std::chrono::microseconds lateness);
+};
+
+struct GateReport {
+  GateState state = GateState::kOpen;
+  Cause cause = Cause::kNone;
+  WallTime since;
+  int64_t episodes = 0;
+};
+
+struct ShardReport {
+  ShardId shard;
+  ShardStage stage = ShardStage::kAcquiring;
+  Epoch epoch;
+  uint64_t backlog = 0;
+  uint64_t in_flight = 0;
+  std::chrono::milliseconds lateness{0};
+  GateReport gate;
+  Offset watermark = 0;
+  Offset low_watermark = kNoOffset;
+  int64_t input_lag = -1;
+  EventTime event_clock;
+  uint64_t progress = 0;
+  bool has_work = false;
+  Cause blocked_cause = Cause::kNone;  // kNone: not blocked
+  uint64_t spans = 0;
+  uint64_t segments = 0;
+  uint64_t index_bytes = 0;
+  uint64_t rejected = 0;
+  uint64_t deduplicated = 0;
+  uint64_t possibly_persisted = 0;
+};
+
+// Always complete; cpu_time, memory_bytes and sequence are filled in by the control link.
+struct WorkerReport {
+  uint64_t sequence = 0;
+  std::vector<ShardReport> shards;
+  std::chrono::microseconds cpu_time{0};
+  int64_t memory_bytes = 0;
+  bool is_ready = false;
+  std::array<std::chrono::milliseconds, kCauseCount> blocked{};  // by Cause, since start
+  std::vector<std::string> waiting_for;
+  uint64_t order_sequence = 0;
+  bool is_draining = false;
+  bool is_drained = false;
+  bool is_paused = false;
+  bool is_redis_ok = false;
+  bool is_kafka_ok = false;
+  Lateness lateness;
+};
+
+struct Order {
+  uint64_t sequence = 0;
+  std::vector<ShardId> shards;  // flush only
+  bool pause = false;
+  bool drain = false;
+};
+
+struct HeldShard {
+  ShardId shard;
+  Epoch epoch;
+};
+
+struct Hello {
+  std::string uid;
+  int64_t pid = 0;
+  WallTime start_time;
+  std::string version;
+  Role role = Role::kIngest;
+  std::string pool;
+  int32_t slot = 0;
+  Generation generation;
+  std::vector<HeldShard> shards;
+  bool is_draining = false;
+};
+
+struct Welcome {
+  std::string worker;
+  Generation generation;
+  std::chrono::milliseconds report_interval{1000};
+};
+
+struct Goodbye {
+  std::string reason;
+  std::vector<HeldShard> shards;
+};
+
+}  // namespace spillway::wire
+
+#endif  // SPILLWAY_PROTO_WIRE_WORKER_REPORT_H_
