@@ -17,8 +17,11 @@ set(SPILLWAY_DEPENDENCIES_PREFIX "${PROJECT_SOURCE_DIR}/build/dependencies" CACH
   "Where deploy/dependencies puts libraries that the distribution lacks")
 list(PREPEND CMAKE_PREFIX_PATH ${SPILLWAY_DEPENDENCIES_PREFIX})
 
-pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET "hiredis>=1.0")
-pkg_check_modules(hiredis_ssl REQUIRED IMPORTED_TARGET "hiredis_ssl>=1.0")
+pkg_check_modules(hiredis IMPORTED_TARGET "hiredis>=1.0")
+pkg_check_modules(hiredis_ssl IMPORTED_TARGET "hiredis_ssl>=1.0")
+if(NOT hiredis_FOUND OR NOT hiredis_ssl_FOUND)
+  message(FATAL_ERROR "hiredis >= 1.0 with TLS is missing: run deploy/dependencies")
+endif()
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET "rdkafka>=2.0")
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET "libuv>=1.44")
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET "libzstd>=1.5")
