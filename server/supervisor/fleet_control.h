@@ -1,0 +1,65 @@
+// What operators may ask of the fleet, and how they see it. Implemented by Supervisor; a fake of it
+// is all a test of the API needs.
+#ifndef SPILLWAY_SERVER_SUPERVISOR_FLEET_CONTROL_H_
+#define SPILLWAY_SERVER_SUPERVISOR_FLEET_CONTROL_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/supervisor/snapshot.h"
+
+namespace spillway::supervisor {
+
+struct ResizeRequest {
+  std::string pool;  // "flush"
+  int32_t desired = 0;
+  std::optional<int32_t> min, max;  // also change the bounds
+  bool validate_only = false;
+  std::string etag;  // if set, must be the pool's
+};
+
+// The pool as it is wished for now (observed follows later), or why not. A refusal carries a stable
+// reason: see RefusalReason. Called once, on the loop's thread: do not block in it.
+using PoolDone = absl::AnyInvocable<void(absl::StatusOr<PoolView>)>;
+using SnapshotListener = absl::AnyInvocable<void(SnapshotPtr)>;
+
+// Ends when destroyed: afterwards the listener is not called any more. (If it is being called just
+// then by the loop's thread, the destructor waits for it, unless it runs inside the call itself.)
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+};
+
+// Thread-safe. Every method returns at once. After the supervisor has ended the answers are
+// UNAVAILABLE / SERVER_STOPPING.
+class FleetControl {
+ public:
+  virtual ~FleetControl() = default;
+
+  // Never null.
+  virtual SnapshotPtr Snapshot() const = 0;
+  // Called on the loop's thread, first with the present snapshot, then after every change (several
+  // changes in one turn of the loop are one call). Do not block in it; it may end subscriptions.
+  virtual std::unique_ptr<Subscription> Subscribe(SnapshotListener listener) = 0;
+
+  // NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION / EXTERNALLY_SCALED;
+  // INVALID_ARGUMENT / OUT_OF_RANGE; ABORTED / ETAG_MISMATCH.
+  virtual void Resize(ResizeRequest request, PoolDone done) = 0;
+  // NOT_FOUND / POOL_NOT_FOUND. Also gives workers in CRASH_LOOP a new restart budget.
+  virtual void Start(std::string pool, PoolDone done) = 0;
+  // NOT_FOUND / POOL_NOT_FOUND.
+  virtual void Stop(std::string pool, PoolDone done) = 0;
+};
+
+// A status with a stable reason, for google.rpc.ErrorInfo.
+absl::Status Refusal(absl::StatusCode code, absl::string_view reason, absl::string_view message);
+// The reason in `status`, e.g. "EXTERNALLY_SCALED"; empty: it has none.
+std::string RefusalReason(const absl::Status& status);
+
+}  // namespace spillway::supervisor
+
+#endif  // SPILLWAY_SERVER_SUPERVISOR_FLEET_CONTROL_H_

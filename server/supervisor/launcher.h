@@ -1,0 +1,80 @@
+// Starting, asking and burying worker processes, as the supervisor needs it. Implemented by
+// server/process for real and by tests/support for simulation; both pass one contract suite.
+#ifndef SPILLWAY_SERVER_SUPERVISOR_LAUNCHER_H_
+#define SPILLWAY_SERVER_SUPERVISOR_LAUNCHER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "proto/wire/worker_report.h"
+#include "server/fleet/types.h"
+
+namespace spillway::supervisor {
+
+struct LaunchSpec {
+  fleet::WorkerKey worker;
+  wire::Role role = wire::Role::kIngest;
+  Generation generation;
+};
+
+// How a process ended.
+struct ExitReport {
+  enum class Kind {
+    kExited,
+    kSignaled,
+    kUnknown
+  };  // unknown: not our child, only known to be gone
+  Kind kind = Kind::kUnknown;
+  int value = 0;                          // exit code or signal number
+  std::vector<std::string> last_lines;    // of its output, newest last, bounded
+  std::chrono::microseconds cpu_time{0};  // of its whole life; 0 if not known
+  std::string ToString() const;           // "exited with 3", "killed by SIGKILL", "gone"
+};
+
+// A process left over from an earlier server (or by a person), proven to be what its lock file
+// says.
+struct Leftover {
+  fleet::WorkerKey worker;
+  Generation generation;
+  int64_t pid = 0;  // 0: its process is gone; the generation is still a floor for the next
+};
+
+// Owner of one process, from start to its proven end. Loop thread only. Destroying it lets go of
+// the process: it is neither killed nor waited for (workers outlive the server).
+class Process {
+ public:
+  virtual ~Process() = default;
+  virtual int64_t pid() const = 0;
+  // Asks; never waits. No effect on a process that has ended. Never reaches another process that
+  // got the same number.
+  virtual void Terminate() = 0;  // SIGTERM
+  virtual void Kill() = 0;       // SIGKILL
+};
+
+// Called once when the process is proven to have ended; may destroy the Process.
+using OnExit = absl::AnyInvocable<void(const ExitReport&)>;
+
+// Loop thread only.
+class Launcher {
+ public:
+  virtual ~Launcher() = default;
+  // Errors: NOT_FOUND (no such program), RESOURCE_EXHAUSTED, INTERNAL: `on_exit` is not called
+  // then.
+  virtual absl::StatusOr<std::unique_ptr<Process>> Launch(const LaunchSpec& spec,
+                                                          OnExit on_exit) = 0;
+  // Watches a leftover. NOT_FOUND: it has ended meanwhile.
+  virtual absl::StatusOr<std::unique_ptr<Process>> Adopt(const Leftover& leftover,
+                                                         OnExit on_exit) = 0;
+  // What earlier servers left, by their lock files.
+  virtual std::vector<Leftover> FindLeftovers() = 0;
+};
+
+}  // namespace spillway::supervisor
+
+#endif  // SPILLWAY_SERVER_SUPERVISOR_LAUNCHER_H_

@@ -1,0 +1,101 @@
+// What the fleet looked like after some event, for everyone who reads it: the API, the metrics, the
+// readiness probe. Immutable once published; plain values.
+#ifndef SPILLWAY_SERVER_SUPERVISOR_SNAPSHOT_H_
+#define SPILLWAY_SERVER_SUPERVISOR_SNAPSHOT_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "config/config.h"
+#include "proto/wire/worker_report.h"
+#include "server/fleet/types.h"
+
+namespace spillway::supervisor {
+
+struct HealthView {
+  fleet::HealthState state = fleet::HealthState::kStarting;
+  fleet::UnhealthyReason reason = fleet::UnhealthyReason::kNone;
+  std::string evidence;  // a sentence: what was seen
+  WallTime since;        // when this state began
+  Instant evidence_at;   // when the newest report came; age = now − this
+};
+
+struct PoolView {
+  std::string name;  // "flush"; resource name: fleet::PoolName
+  wire::Role role = wire::Role::kIngest;
+  fleet::PoolState state = fleet::PoolState::kRunning;
+  int32_t desired = 0, min = 0, max = 0;
+  int32_t observed = 0;  // workers whose process exists
+  int32_t ready = 0;     // READY and healthy
+  config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
+  std::string etag;   // changes with every change of the wish
+  HealthView health;  // the worst of its workers'
+};
+
+struct WorkerView {
+  fleet::WorkerKey key;
+  wire::Role role = wire::Role::kIngest;
+  std::string uid;  // empty until it has attached once
+  int64_t pid = 0;  // 0: no process
+  fleet::WorkerState state = fleet::WorkerState::kPending;
+  HealthView health;
+  Generation generation;
+  std::vector<ShardId> shards;              // held, as its last report says
+  int32_t restarts = 0;                     // within restart.window
+  std::optional<WallTime> start_time;       // of the process
+  std::optional<WallTime> next_start_time;  // in BACKOFF
+  std::string last_death;                   // "exited with 1 after 0.2 s …"; empty: none
+  std::string version;
+  bool is_attached = false;  // its stream stands
+  // Its newest report of this generation. Null: none yet. Shared: reports are large and many
+  // snapshots hold the same one.
+  std::shared_ptr<const wire::WorkerReport> report;
+};
+
+struct ShardView {
+  ShardId id;
+  std::string ingest_worker;         // resource name; empty: nobody reports it
+  std::string flush_worker;          // who reports to own it
+  std::string flush_worker_desired;  // who shall own it; empty: nobody can
+  // The owners' newest words. Empty: no figures; never read as zero.
+  std::optional<wire::ShardReport> ingest;
+  std::optional<wire::ShardReport> flush;
+  Instant figures_at;  // of the older of the two that exist
+};
+
+// One condition of readiness: "redis", "kafka", "shards", "pool/flush", …
+struct Check {
+  std::string name;
+  bool ok = false;
+  std::string detail;  // what is waited for, or what was seen
+  Instant seen_at;     // when it was last looked at
+};
+
+struct FleetSnapshot {
+  uint64_t sequence = 0;  // rises with every snapshot
+  WallTime time;
+  Instant at;
+  bool is_stopping = false;         // the server is going away
+  std::vector<PoolView> pools;      // in the order of the configuration
+  std::vector<WorkerView> workers;  // by pool, then slot
+  std::vector<ShardView> shards;    // by number
+  std::vector<Check> checks;
+};
+
+using SnapshotPtr = std::shared_ptr<const FleetSnapshot>;
+
+// All checks hold.
+bool IsReady(const FleetSnapshot& snapshot);
+
+// Null if there is none of that name (without "pools/").
+const PoolView* FindPool(const FleetSnapshot& snapshot, absl::string_view name);
+const WorkerView* FindWorker(const FleetSnapshot& snapshot, const fleet::WorkerKey& key);
+
+}  // namespace spillway::supervisor
+
+#endif  // SPILLWAY_SERVER_SUPERVISOR_SNAPSHOT_H_

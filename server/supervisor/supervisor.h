@@ -1,0 +1,65 @@
+// The one owner of the fleet's state. Every input (exits, streams, operators, timers, discovery) is
+// an event for fleet::Step; its actions are performed here, and what came of it is published.
+#ifndef SPILLWAY_SERVER_SUPERVISOR_SUPERVISOR_H_
+#define SPILLWAY_SERVER_SUPERVISOR_SUPERVISOR_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "server/supervisor/fleet_control.h"
+#include "server/supervisor/launcher.h"
+#include "server/supervisor/shard_discovery.h"
+#include "server/supervisor/worker_gateway.h"
+
+namespace spillway::supervisor {
+
+// What the supervisor works with; all borrowed, all outlive it.
+struct Parts {
+  Loop& loop;
+  const Clock& clock;
+  Launcher& launcher;
+  ShardDiscovery& discovery;
+  uint64_t seed = 0;  // of the restart backoff's jitter
+};
+
+// FleetControl and WorkerGateway may be called from any thread; everything else, construction and
+// destruction included, on the loop's thread or while the loop does not run. Destroying it leaves
+// the workers running (they work on by themselves). Links and listeners are let go of.
+class Supervisor final : public FleetControl, public WorkerGateway {
+ public:
+  Supervisor(const config::Config& config, Parts parts);
+  ~Supervisor() override;
+
+  // Adopts leftovers, starts the pools, begins to look for shards. Once.
+  void Begin();
+  // Ends every worker (drain, then TERM, then KILL), refuses new orders meanwhile; `done` is called
+  // once with OK, or naming the workers that had to be killed. Takes at most DrainBudget.
+  // Idempotent.
+  void Drain(absl::AnyInvocable<void(absl::Status)> done);
+  // Upper bound of Drain: drain, then TERM, then KILL and proof of death.
+  Duration DrainBudget() const;
+
+  SnapshotPtr Snapshot() const override;
+  std::unique_ptr<Subscription> Subscribe(SnapshotListener listener) override;
+  void Resize(ResizeRequest request, PoolDone done) override;
+  void Start(std::string pool, PoolDone done) override;
+  void Stop(std::string pool, PoolDone done) override;
+
+  void Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,
+              absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) override;
+  void Report(LinkId link, wire::WorkerReport report) override;
+  void Goodbye(LinkId link, wire::Goodbye goodbye) override;
+  void Detach(LinkId link) override;
+
+ private:
+  class Core;  // everything on the loop's thread; shared with tasks still posted when we go
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace spillway::supervisor
+
+#endif  // SPILLWAY_SERVER_SUPERVISOR_SUPERVISOR_H_
