@@ -1,5 +1,5 @@
 // The unit that Redis stores: an immutable, self-describing piece of a part (design section 4,
-// invariant 6). Pure: no Redis here. The byte layout is described in docs/design.md ("Chunk format").
+// invariant 6). Pure: no Redis here. The byte layout is described in FORMAT.md.
 #ifndef SPILLWAY_BUFFER_CHUNK_CHUNK_H_
 #define SPILLWAY_BUFFER_CHUNK_CHUNK_H_
 
@@ -23,12 +23,12 @@ namespace spillway::buffer {
 // that `form` frames.
 struct SpanEdit {
   enum class Form : uint8_t {
-    kNone = 0,             // nothing to do (attribute already there)
-    kValue = 1,            // the bare value replaces what is there
-    kMember = 2,           // `,"key":value` is inserted behind another member
-    kFirstMember = 3,      // `"key":value` is inserted into an empty object
-    kObject = 4,           // attributes is null: `{"key":value}` replaces it
-    kObjectMember = 5,     // attributes is missing: `,"attributes":{"key":value}` is inserted
+    kNone = 0,          // nothing to do (attribute already there)
+    kValue = 1,         // the bare value replaces what is there
+    kMember = 2,        // `,"key":value` is inserted behind another member
+    kFirstMember = 3,   // `"key":value` is inserted into an empty object
+    kObject = 4,        // attributes is null: `{"key":value}` replaces it
+    kObjectMember = 5,  // attributes is missing: `,"attributes":{"key":value}` is inserted
   };
   Form form = Form::kNone;
   uint32_t position = 0;
@@ -39,25 +39,29 @@ struct SpanEdit {
 // One span as a chunk holds it. `bytes` are as they came and are borrowed: by a writer from the
 // caller, by a reader from the Chunk.
 struct ChunkSpan {
-  SpanId id;
+  SpanId id{};
   Offset offset = kNoOffset;
-  SpanEdit is_segment;  // never kNone for format sentry-json
-  SpanEdit segment_id;
-  absl::string_view bytes;
+  SpanEdit is_segment{};  // never kNone for format sentry-json
+  SpanEdit segment_id{};
+  absl::string_view bytes{};
 };
 
 // What the last chunk of a part's own list says about the whole part.
 struct ChunkHeader {
-  SegmentId segment;
+  SegmentId segment{};
   uint32_t part_number = 0;
   bool sealed = false;           // by size or references
   uint64_t part_bytes = 0;       // span bytes of the part so far, references included
-  EventTime first_event_time;    // of the part so far, references included
+  EventTime first_event_time{};  // of the part so far, references included
   uint32_t span_count = 0;       // of this chunk
   bool operator==(const ChunkHeader&) const = default;
 };
 
-enum class Codec : uint8_t { kNone = 0, kZstd = 1, kZstdDictionary = 2 /* reserved in the format */ };
+enum class Codec : uint8_t {
+  kNone = 0,
+  kZstd = 1,
+  kZstdDictionary = 2 /* reserved in the format */
+};
 
 // Encodes chunks with one reusable compression context. Not thread-safe.
 class ChunkEncoder {
@@ -68,7 +72,8 @@ class ChunkEncoder {
   ChunkEncoder& operator=(const ChunkEncoder&) = delete;
 
   // Appends the encoded chunk to `out`. header.span_count is taken from spans.size(). Empty `spans`
-  // make the chunk that only seals or renumbers. A body that does not shrink is stored uncompressed.
+  // make the chunk that only seals or renumbers. A body that does not shrink is stored
+  // uncompressed.
   void Encode(const ChunkHeader& header, std::span<const ChunkSpan> spans, std::string& out);
 
  private:
@@ -82,10 +87,10 @@ void EncodeReference(const PartName& absorbed, std::string& out);
 // One decoded list entry. Movable; `spans` point into `body`.
 struct Chunk {
   bool is_reference = false;
-  PartName absorbed;              // if is_reference
-  ChunkHeader header;             // else
+  PartName absorbed;   // if is_reference
+  ChunkHeader header;  // else
   std::vector<ChunkSpan> spans;
-  std::unique_ptr<char[]> body;   // owns the bytes of the spans
+  std::unique_ptr<char[]> body;  // owns the bytes of the spans
 };
 
 // Decodes list entries of any codec with one reusable context. Not thread-safe.
