@@ -7,11 +7,11 @@ namespace spillway::internal {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition, const char* why);
 }  // namespace spillway::internal
 
-#define CHECK(condition, why)                                                     \
-  do {                                                                            \
-    if (!(condition)) [[unlikely]] {                                              \
-      ::spillway::internal::CheckFailed(__FILE__, __LINE__, #condition, why);     \
-    }                                                                             \
+#define CHECK(condition, why)                                                 \
+  do {                                                                        \
+    if (!(condition)) [[unlikely]] {                                          \
+      ::spillway::internal::CheckFailed(__FILE__, __LINE__, #condition, why); \
+    }                                                                         \
   } while (false)
 
 #endif  // SPILLWAY_BASE_CHECK_H_

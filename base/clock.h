@@ -20,10 +20,15 @@ struct EventTime {
   int64_t ms = -1;  // -1: before everything
   auto operator<=>(const EventTime&) const = default;
 };
-inline EventTime operator+(EventTime time, std::chrono::milliseconds d) { return {time.ms + d.count()}; }
-inline EventTime operator-(EventTime time, std::chrono::milliseconds d) { return {time.ms - d.count()}; }
+inline EventTime operator+(EventTime time, std::chrono::milliseconds d) {
+  return {time.ms + d.count()};
+}
+inline EventTime operator-(EventTime time, std::chrono::milliseconds d) {
+  return {time.ms - d.count()};
+}
 
-// Microseconds since the Unix epoch by somebody's wall clock: log lines, proto Timestamps, Redis TIME.
+// Microseconds since the Unix epoch by somebody's wall clock: log lines, proto Timestamps, Redis
+// TIME.
 struct WallTime {
   int64_t us = 0;
   auto operator<=>(const WallTime&) const = default;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -21,13 +22,13 @@ class LogField {
  public:
   LogField(absl::string_view key, absl::string_view value);
   LogField(absl::string_view key, const char* value) : LogField(key, absl::string_view(value)) {}
-  LogField(absl::string_view key, const std::string& value) : LogField(key, absl::string_view(value)) {}
+  LogField(absl::string_view key, const std::string& value)
+      : LogField(key, absl::string_view(value)) {}
   LogField(absl::string_view key, const absl::Status& value);
   LogField(absl::string_view key, bool value);
   LogField(absl::string_view key, double value);
   template <typename Integer>
-    requires std::is_integral_v<Integer>
-  LogField(absl::string_view key, Integer value)
+  requires std::is_integral_v<Integer> LogField(absl::string_view key, Integer value)
       : key_(key), value_(std::to_string(value)), is_number_(true) {}
 
   absl::string_view key() const { return key_; }

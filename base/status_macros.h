@@ -11,11 +11,11 @@
 #define SPILLWAY_CONCAT(a, b) SPILLWAY_CONCAT_INNER(a, b)
 
 // Returns the status of `expression` from the calling function unless it is OK.
-#define RETURN_IF_ERROR(expression)                            \
-  do {                                                         \
+#define RETURN_IF_ERROR(expression)                                                   \
+  do {                                                                                \
     if (absl::Status status_macro_result = (expression); !status_macro_result.ok()) { \
-      return status_macro_result;                              \
-    }                                                          \
+      return status_macro_result;                                                     \
+    }                                                                                 \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto value, StatusOrExpression()): the value, or return with its status.
