@@ -17,22 +17,35 @@ namespace spillway::wire {
 enum class Role { kIngest, kFlush };
 enum class GateState { kOpen, kSlow, kClosed };
 enum class Cause {
-  kNone, kLateness, kBacklog, kRedisMemory, kRedis, kRedisMoving, kKafka, kDeadLetter, kIndex, kOwnership,
+  kNone,
+  kLateness,
+  kBacklog,
+  kRedisMemory,
+  kRedis,
+  kRedisMoving,
+  kKafka,
+  kDeadLetter,
+  kIndex,
+  kOwnership,
+  kUnknown,  // told by a newer peer: there is a cause, but not which
 };
-inline constexpr size_t kCauseCount = 10;
+inline constexpr size_t kCauseCount = 11;
 enum class ShardStage { kAcquiring, kOwned, kReleasing };
 
-// The label of metrics, logs and the command line: "redis_memory".
+// The labels of metrics, logs and the command line: "redis_memory", "closed", "flush".
 const char* CauseName(Cause cause);
+const char* GateStateName(GateState state);
+const char* RoleName(Role role);
 
 // Upper bounds of the lateness histogram's buckets, in seconds; one more bucket is above them.
 inline constexpr std::array<double, 14> kLatenessBounds = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
-                                                           2,    5,     10,   30,  60,  120, 300};
+                                                           2,    5,     10,   30,  60,   120, 300};
 
 struct Lateness {
   std::array<uint64_t, kLatenessBounds.size() + 1> counts{};
   double sum_seconds = 0;
-  void Record(std::chrono::microseconds lateness);
+  void Record(std::chrono::microseconds lateness);  // a negative one counts as zero
+  bool operator==(const Lateness&) const = default;
 };
 
 struct GateReport {
@@ -40,6 +53,7 @@ struct GateReport {
   Cause cause = Cause::kNone;
   WallTime since;
   int64_t episodes = 0;
+  bool operator==(const GateReport&) const = default;
 };
 
 struct ShardReport {
@@ -63,6 +77,7 @@ struct ShardReport {
   uint64_t rejected = 0;
   uint64_t deduplicated = 0;
   uint64_t possibly_persisted = 0;
+  bool operator==(const ShardReport&) const = default;
 };
 
 // Always complete; cpu_time, memory_bytes and sequence are filled in by the control link.
@@ -81,6 +96,7 @@ struct WorkerReport {
   bool is_redis_ok = false;
   bool is_kafka_ok = false;
   Lateness lateness;
+  bool operator==(const WorkerReport&) const = default;
 };
 
 struct Order {
@@ -88,11 +104,19 @@ struct Order {
   std::vector<ShardId> shards;  // flush only
   bool pause = false;
   bool drain = false;
+  bool operator==(const Order&) const = default;
+};
+
+// All of the order with this sequence is true now.
+struct OrderDone {
+  uint64_t sequence = 0;
+  bool operator==(const OrderDone&) const = default;
 };
 
 struct HeldShard {
   ShardId shard;
   Epoch epoch;
+  bool operator==(const HeldShard&) const = default;
 };
 
 struct Hello {
@@ -106,17 +130,20 @@ struct Hello {
   Generation generation;
   std::vector<HeldShard> shards;
   bool is_draining = false;
+  bool operator==(const Hello&) const = default;
 };
 
 struct Welcome {
   std::string worker;
   Generation generation;
   std::chrono::milliseconds report_interval{1000};
+  bool operator==(const Welcome&) const = default;
 };
 
 struct Goodbye {
   std::string reason;
   std::vector<HeldShard> shards;
+  bool operator==(const Goodbye&) const = default;
 };
 
 }  // namespace spillway::wire

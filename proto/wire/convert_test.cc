@@ -1,0 +1,230 @@
+#include "proto/wire/convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace spillway::wire {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+ShardReport AShard() {
+  ShardReport shard;
+  shard.shard = {7};
+  shard.stage = ShardStage::kReleasing;
+  shard.epoch = {3, 0xfedcba9876543210};
+  shard.backlog = 11;
+  shard.in_flight = 12;
+  shard.lateness = milliseconds(1'234);
+  shard.gate = {GateState::kSlow, Cause::kRedisMemory, WallTime{1'700'000'000'123'456}, 5};
+  shard.watermark = 1'000'000'000'000;
+  shard.low_watermark = 999;
+  shard.input_lag = 42;
+  shard.event_clock = {1'700'000'000'123};
+  shard.progress = 77;
+  shard.has_work = true;
+  shard.blocked_cause = Cause::kKafka;
+  shard.spans = 1;
+  shard.segments = 2;
+  shard.index_bytes = 3;
+  shard.rejected = 4;
+  shard.deduplicated = 5;
+  shard.possibly_persisted = 6;
+  return shard;
+}
+
+ShardReport AnEmptyShard() {
+  ShardReport shard;
+  shard.shard = {8};
+  return shard;
+}
+
+WorkerReport AReport() {
+  WorkerReport report;
+  report.sequence = 9;
+  report.shards = {AShard(), AnEmptyShard()};
+  report.cpu_time = microseconds(12'345'678);
+  report.memory_bytes = 1 << 30;
+  report.is_ready = true;
+  report.blocked[static_cast<size_t>(Cause::kKafka)] = milliseconds(1'500);
+  report.blocked[static_cast<size_t>(Cause::kUnknown)] = milliseconds(7);
+  report.waiting_for = {"Redis at 127.0.0.1:6379", "topic spans"};
+  report.order_sequence = 4;
+  report.is_draining = true;
+  report.is_drained = true;
+  report.is_paused = true;
+  report.is_redis_ok = true;
+  report.is_kafka_ok = true;
+  report.lateness.Record(milliseconds(30));
+  report.lateness.Record(std::chrono::hours(1));
+  return report;
+}
+
+Hello AHello() {
+  Hello hello;
+  hello.uid = "u1";
+  hello.pid = 4711;
+  hello.start_time = {1'700'000'000'000'001};
+  hello.version = "0.1.0";
+  hello.role = Role::kFlush;
+  hello.pool = "flush";
+  hello.slot = 2;
+  hello.generation = {6};
+  hello.shards = {{{1}, {2, 3}}, {{4}, {5, 6}}};
+  hello.is_draining = true;
+  return hello;
+}
+
+struct UpRow {
+  std::string name;
+  UpMessage message;
+};
+class UpRoundTripTest : public testing::TestWithParam<UpRow> {};
+
+TEST_P(UpRoundTripTest, GivesTheSameValueBack) {
+  const absl::StatusOr<UpMessage> back = FromProto(ToProto(GetParam().message));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_TRUE(*back == GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllMessages, UpRoundTripTest,
+                         testing::Values(UpRow{"Hello", AHello()}, UpRow{"Report", AReport()},
+                                         UpRow{"EmptyReport", WorkerReport{}},
+                                         UpRow{"OrderDone", OrderDone{12}},
+                                         UpRow{"Goodbye", Goodbye{"drained", {{{1}, {2, 3}}}}}),
+                         [](const auto& row) { return row.param.name; });
+
+TEST(DownRoundTripTest, WelcomeAndOrder) {
+  const DownMessage welcome = Welcome{"pools/flush/workers/0", {3}, milliseconds(250)};
+  const DownMessage order = Order{5, {{0}, {3}}, true, true};
+
+  ASSERT_TRUE(FromProto(ToProto(welcome)).ok());
+  EXPECT_TRUE(*FromProto(ToProto(welcome)) == welcome);
+  ASSERT_TRUE(FromProto(ToProto(order)).ok());
+  EXPECT_TRUE(*FromProto(ToProto(order)) == order);
+}
+
+TEST(DownRoundTripTest, EveryCauseHasAName) {
+  EXPECT_STREQ(CauseName(Cause::kNone), "none");
+  EXPECT_STREQ(CauseName(Cause::kRedisMemory), "redis_memory");
+  EXPECT_STREQ(CauseName(Cause::kDeadLetter), "dead_letter");
+  EXPECT_STREQ(CauseName(Cause::kUnknown), "unknown");
+}
+
+// A message that is right but for one field, and the field that the error must name.
+struct BadRow {
+  std::string name;
+  void (*spoil)(v1::AttachRequest&);
+  std::string field;
+};
+class InvalidTest : public testing::TestWithParam<BadRow> {};
+
+TEST_P(InvalidTest, NamesTheField) {
+  v1::AttachRequest proto;
+  GetParam().spoil(proto);
+
+  const absl::StatusOr<UpMessage> result = FromProto(proto);
+
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(result.status().message()), testing::HasSubstr(GetParam().field));
+}
+
+v1::Hello* GoodHello(v1::AttachRequest& proto) {
+  proto = ToProto(AHello());
+  return proto.mutable_hello();
+}
+v1::ShardReport* GoodShard(v1::AttachRequest& proto) {
+  proto = ToProto(AReport());
+  return proto.mutable_report()->mutable_shards(0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryField, InvalidTest,
+    testing::Values(
+        BadRow{"NothingSet", [](v1::AttachRequest&) {}, "message"},
+        BadRow{"NoUid", [](v1::AttachRequest& p) { GoodHello(p)->clear_uid(); }, "hello.uid"},
+        BadRow{"NoPool", [](v1::AttachRequest& p) { GoodHello(p)->clear_pool(); }, "hello.pool"},
+        BadRow{"NoPid", [](v1::AttachRequest& p) { GoodHello(p)->clear_pid(); }, "hello.pid"},
+        BadRow{"NegativeSlot", [](v1::AttachRequest& p) { GoodHello(p)->set_slot(-1); },
+               "hello.slot"},
+        BadRow{"NoRole", [](v1::AttachRequest& p) { GoodHello(p)->clear_role(); }, "hello.role"},
+        BadRow{"UnknownRole",
+               [](v1::AttachRequest& p) { GoodHello(p)->set_role(static_cast<v1::Role>(99)); },
+               "hello.role"},
+        BadRow{"HeldTwice",
+               [](v1::AttachRequest& p) { GoodHello(p)->mutable_shards(0)->set_shard(4); },
+               "hello.shards"},
+        BadRow{"NegativeShard", [](v1::AttachRequest& p) { GoodShard(p)->set_shard(-1); },
+               "report.shards.shard"},
+        BadRow{"ShardTwice", [](v1::AttachRequest& p) { GoodShard(p)->set_shard(8); },
+               "report.shards.shard"},
+        BadRow{"NoStage", [](v1::AttachRequest& p) { GoodShard(p)->clear_stage(); },
+               "report.shards.stage"},
+        BadRow{"NegativeLateness",
+               [](v1::AttachRequest& p) { GoodShard(p)->mutable_lateness()->set_seconds(-1); },
+               "report.shards.lateness"},
+        BadRow{"NoGateState",
+               [](v1::AttachRequest& p) { GoodShard(p)->mutable_gate()->clear_state(); },
+               "report.shards.gate.state"},
+        BadRow{"WrongBuckets",
+               [](v1::AttachRequest& p) {
+                 p = ToProto(AReport());
+                 p.mutable_report()->mutable_lateness()->add_counts(1);
+               },
+               "report.lateness.counts"},
+        BadRow{"NegativeMemory",
+               [](v1::AttachRequest& p) {
+                 p = ToProto(AReport());
+                 p.mutable_report()->set_memory_bytes(-1);
+               },
+               "report.memory_bytes"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(UnknownEnumTest, BecomesTheCarefulChoice) {
+  v1::AttachRequest proto = ToProto(AReport());
+  v1::ShardReport* shard = proto.mutable_report()->mutable_shards(0);
+  shard->set_stage(static_cast<v1::ShardStage>(99));
+  shard->mutable_gate()->set_state(static_cast<v1::GateState>(99));
+  shard->mutable_gate()->set_cause(static_cast<v1::Cause>(99));
+  shard->set_blocked_cause(static_cast<v1::Cause>(99));
+
+  const absl::StatusOr<UpMessage> result = FromProto(proto);
+
+  ASSERT_TRUE(result.ok()) << result.status();
+  const ShardReport& read = std::get<WorkerReport>(*result).shards[0];
+  EXPECT_EQ(read.stage, ShardStage::kOwned);
+  EXPECT_EQ(read.gate.state, GateState::kClosed);
+  EXPECT_EQ(read.gate.cause, Cause::kUnknown);
+  EXPECT_EQ(read.blocked_cause, Cause::kUnknown);
+}
+
+TEST(OrderTest, RefusesAShardNamedTwiceAndAZeroInterval) {
+  v1::AttachResponse order;
+  order.mutable_order()->add_shards(1);
+  order.mutable_order()->add_shards(1);
+  v1::AttachResponse welcome;
+  welcome.mutable_welcome()->set_worker("w");
+
+  EXPECT_EQ(FromProto(order).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FromProto(welcome).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(LatenessTest, CountsIntoTheBucketWhoseUpperBoundIsNotBelow) {
+  Lateness lateness;
+
+  lateness.Record(milliseconds(10));
+  lateness.Record(microseconds(10'001));
+  lateness.Record(milliseconds(-5));
+  lateness.Record(std::chrono::minutes(10));
+
+  EXPECT_EQ(lateness.counts[0], 2u);
+  EXPECT_EQ(lateness.counts[1], 1u);
+  EXPECT_EQ(lateness.counts.back(), 1u);
+  EXPECT_NEAR(lateness.sum_seconds, 600.020001, 1e-9);
+}
+
+}  // namespace
+}  // namespace spillway::wire
