@@ -2,8 +2,9 @@
 // 4). Implemented over Redis in buffer/redis and by a fake in tests/support; both pass the contract
 // suite in tests/unit/shard_store_contract.h.
 //
-// Threads: everything, callbacks included, on the one loop thread that owns the store. A callback is
-// called exactly once, never from inside the call that was given it, and not after the store is gone.
+// Threads: everything, callbacks included, on the one loop thread that owns the store. A callback
+// is called exactly once, never from inside the call that was given it, and not after the store is
+// gone.
 #ifndef SPILLWAY_BUFFER_SHARD_STORE_H_
 #define SPILLWAY_BUFFER_SHARD_STORE_H_
 
@@ -22,14 +23,14 @@ namespace spillway::buffer {
 
 enum class StoreCode {
   kOk,
-  kFenced,        // a higher epoch is stored: nothing was written
-  kNoShard,       // `meta` is missing: nothing was written (lost Redis; take again)
-  kWatermark,     // stored W is not the expected one: nothing was written
-  kClock,         // stored clock is not the expected one: nothing was written
-  kMemory,        // Redis refuses writes for memory: nothing was written; plan again later
-  kMoving,        // the shard's cluster slot is moving, or no node serves it: nothing was written
-  kUnavailable,   // not answered: it may or may not have been executed
-  kInvalid,       // keys of an unknown type or format version, or a script error: needs a person
+  kFenced,       // a higher epoch is stored: nothing was written
+  kNoShard,      // `meta` is missing: nothing was written (lost Redis; take again)
+  kWatermark,    // stored W is not the expected one: nothing was written
+  kClock,        // stored clock is not the expected one: nothing was written
+  kMemory,       // Redis refuses writes for memory: nothing was written; plan again later
+  kMoving,       // the shard's cluster slot is moving, or no node serves it: nothing was written
+  kUnavailable,  // not answered: it may or may not have been executed
+  kInvalid,      // keys of an unknown type or format version, or a script error: needs a person
 };
 
 template <typename T>
@@ -62,30 +63,31 @@ struct InputIdentity {
 struct LivePartRecord {
   PartName name;
   EventTime deadline;
-  bool is_in_due = false;                // else in flight
+  bool is_in_due = false;  // else in flight
   std::vector<PartName> references;
-  std::string last_chunk_prefix;         // of the own list's last chunk, at most kMaxHeaderBytes; open parts only
+  std::string
+      last_chunk_prefix;  // of the own list's last chunk, at most kMaxHeaderBytes; open parts only
 };
 
 struct TakeRequest {
-  uint64_t proposed_number = 0;          // at least the highest number this process has seen
-  uint64_t owner = 0;                    // drawn at random for this call
+  uint64_t proposed_number = 0;  // at least the highest number this process has seen
+  uint64_t owner = 0;            // drawn at random for this call
   InputIdentity input;
-  Offset committed = kNoOffset;          // C as committed to Kafka; kNoOffset: none
-  Offset log_start = 0;                  // first offset that still exists
-  Offset log_end = 0;                    // next offset to be written by producers
+  Offset committed = kNoOffset;  // C as committed to Kafka; kNoOffset: none
+  Offset log_start = 0;          // first offset that still exists
+  Offset log_end = 0;            // next offset to be written by producers
 };
 struct TakeReply {
   Epoch epoch;
   uint32_t incarnation = 0;
-  Offset start = 0;                      // where reading begins (invariant 3)
-  Offset watermark = 0;                  // W, already raised to C or to the new log's start
+  Offset start = 0;      // where reading begins (invariant 3)
+  Offset watermark = 0;  // W, already raised to C or to the new log's start
   EventTime clock;
   WallTime redis_time;
-  bool is_new_log = false;               // the input's identity or extent said so
-  bool is_created = false;               // there was no `meta`
-  uint64_t unreplayable = 0;             // offsets in [start wanted, log_start) that are gone
-  std::vector<LivePartRecord> live;      // due and in flight, all of one instant
+  bool is_new_log = false;           // the input's identity or extent said so
+  bool is_created = false;           // there was no `meta`
+  uint64_t unreplayable = 0;         // offsets in [start wanted, log_start) that are gone
+  std::vector<LivePartRecord> live;  // due and in flight, all of one instant
 };
 
 // Figures that come with every accepted add and tick (invariant 9).
@@ -93,21 +95,22 @@ struct ShardFigures {
   Offset watermark = 0;
   EventTime clock;
   std::optional<EventTime> lowest_outstanding;  // lowest deadline due or in flight
-  uint64_t backlog = 0;                  // parts with deadline <= clock, in flight included
-  std::chrono::milliseconds lateness{0}; // Redis time now - Redis time when the clock passed the lowest outstanding deadline
-  double memory_ratio = 0;               // used / maxmemory; 0: no limit set
+  uint64_t backlog = 0;                         // parts with deadline <= clock, in flight included
+  std::chrono::milliseconds lateness{
+      0};  // Redis time now - Redis time when the clock passed the lowest outstanding deadline
+  double memory_ratio = 0;  // used / maxmemory; 0: no limit set
   WallTime redis_time;
 };
 
 struct AddPart {
   PartName name;
-  std::vector<PartName> references;      // appended before the chunk
-  std::string chunk;                     // encoded; may be empty if only absorbed
-  bool is_absorbed = false;              // leaves due
-  EventTime deadline;                    // else: score
+  std::vector<PartName> references;  // appended before the chunk
+  std::string chunk;                 // encoded; may be empty if only absorbed
+  bool is_absorbed = false;          // leaves due
+  EventTime deadline;                // else: score
 };
 struct LedgerDelta {
-  uint64_t messages = 0;                 // read
+  uint64_t messages = 0;  // read
   uint64_t accepted = 0;
   uint64_t deduplicated = 0;
   uint64_t rejected = 0;
@@ -121,21 +124,28 @@ struct AddRequest {
   EventTime expected_clock;
   EventTime new_clock;
   LedgerDelta ledger;
-  std::vector<AddPart> parts;            // absorbed parts before their hosts
+  std::vector<AddPart> parts;  // absorbed parts before their hosts
 };
 
 struct TickRequest {
   Epoch epoch;
   Offset expected_watermark = 0;
   EventTime expected_clock;
-  bool moves_clock = false;              // to Redis TIME, never back; else only the figures
+  bool moves_clock = false;  // to Redis TIME, never back; else only the figures
 };
 
-// Counters of `meta` (invariant 13).
+// Counters of `meta` (invariant 13). Spans, except: messages, rejected, filtered; unreplayable and
+// skipped (offsets); orphan, resurrected, released (parts); stale_acknowledges (calls). A new
+// incarnation starts them again, with the spans of older ones still live as `carried`. Every span
+// leaves by one counter: carried + accepted =
+//     acknowledged + deduplicated + dropped + dead_lettered + quarantined + live + residual.
 struct Ledger {
   uint64_t messages = 0, accepted = 0, rejected = 0, filtered = 0, deduplicated = 0;
   uint64_t acknowledged = 0, dropped = 0, orphan = 0, quarantined = 0, resurrected = 0;
   uint64_t unreplayable = 0, dead_lettered = 0, released = 0, stale_acknowledges = 0;
+  uint64_t carried = 0;  // live spans of older incarnations when this one began
+  uint64_t skipped = 0;  // offsets between W and C where W was found below C
+  bool operator==(const Ledger&) const = default;
 };
 
 // What an ingest worker needs. See the file comment for threads.
@@ -154,8 +164,8 @@ struct AcquireRequest {
 };
 struct InflightClaim {
   ClaimId id;
-  Epoch epoch;                           // of the owner that made it
-  WallTime lease_end;                    // by Redis TIME
+  Epoch epoch;         // of the owner that made it
+  WallTime lease_end;  // by Redis TIME
 };
 struct PeekedPart {
   PartName name;
@@ -166,53 +176,53 @@ struct PeekedPart {
 struct PeekReply {
   EventTime clock;
   WallTime redis_time;
-  std::vector<PeekedPart> due;           // deadline <= clock, lowest first, at most `limit`
-  uint64_t due_count = 0;                // all of them
-  std::optional<EventTime> next_deadline;      // lowest above the clock
-  std::vector<InflightClaim> inflight;   // every claim of the shard, any epoch
+  std::vector<PeekedPart> due;             // deadline <= clock, lowest first, at most `limit`
+  uint64_t due_count = 0;                  // all of them
+  std::optional<EventTime> next_deadline;  // lowest above the clock
+  std::vector<InflightClaim> inflight;     // every claim of the shard, any epoch
   std::chrono::milliseconds lateness{0};
 };
 struct ClaimRequest {
   Epoch epoch;
   ClaimId id;
   std::chrono::milliseconds lease{60'000};
-  std::vector<PeekedPart> parts;         // as peeked; those no longer due are skipped
+  std::vector<PeekedPart> parts;  // as peeked; those no longer due are skipped
 };
 struct ClaimedPart {
   PartName name;
   EventTime deadline;
-  WallTime due_since;                    // Redis time when the clock passed the deadline (clock marks)
+  WallTime due_since;  // Redis time when the clock passed the deadline (clock marks)
   std::vector<PartName> references;
-  std::vector<uint64_t> list_lengths;    // own list first, then the references' in order
-  uint64_t part_bytes = 0;               // from the last chunk's header; 0 if unreadable
+  std::vector<uint64_t> list_lengths;  // own list first, then the references' in order
+  uint64_t part_bytes = 0;             // from the last chunk's header; 0 if unreadable
 };
 struct Claim {
   ClaimId id;
   WallTime lease_end;
-  std::vector<ClaimedPart> parts;        // empty: nothing was due any more, no claim exists
+  std::vector<ClaimedPart> parts;  // empty: nothing was due any more, no claim exists
 };
 struct LoadedPart {
   PartName name;
-  std::vector<std::string> own;          // list entries, in order; references included
-  std::vector<std::string> referenced;   // entries of the referenced lists, in order
-  bool is_complete = false;              // every length is what the claim said
+  std::vector<std::string> own;         // list entries, in order; references included
+  std::vector<std::string> referenced;  // entries of the referenced lists, in order
+  bool is_complete = false;             // every length is what the claim said
 };
 struct AcknowledgeRequest {
   ClaimId id;
-  WallTime lease_end;                    // of this very claim (invariant 5)
-  std::vector<ClaimedPart> parts;        // names and references
+  WallTime lease_end;              // of this very claim (invariant 5)
+  std::vector<ClaimedPart> parts;  // names and references
   uint64_t acknowledged_spans = 0;
-  uint64_t dead_lettered_spans = 0;      // of parts that went to the dead letter topic
+  uint64_t dead_lettered_spans = 0;  // of parts that went to the dead letter topic
   uint64_t quarantined_spans = 0;
 };
 struct AcknowledgeReply {
-  bool was_known = false;                // false: nothing was changed, counted stale
+  bool was_known = false;  // false: nothing was changed, counted stale
   WallTime redis_time;
 };
 struct ReleaseRequest {
   ClaimId id;
-  std::vector<ClaimedPart> parts;        // names suffice; empty: as the claim's own list says
-  bool counts_attempt = false;           // the owner died, or the broker refused for good
+  std::vector<ClaimedPart> parts;  // names suffice; empty: as the claim's own list says
+  bool counts_attempt = false;     // the owner died, or the broker refused for good
 };
 
 // What a flush worker needs. See the file comment for threads.
@@ -223,8 +233,10 @@ class FlushStore {
   // Read-only. Compares the epoch.
   virtual void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) = 0;
   virtual void ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) = 0;
-  virtual void Load(ShardId shard, const std::vector<ClaimedPart>& parts, Done<std::vector<LoadedPart>> done) = 0;
-  virtual void Acknowledge(ShardId shard, const AcknowledgeRequest& request, Done<AcknowledgeReply> done) = 0;
+  virtual void Load(ShardId shard, const std::vector<ClaimedPart>& parts,
+                    Done<std::vector<LoadedPart>> done) = 0;
+  virtual void Acknowledge(ShardId shard, const AcknowledgeRequest& request,
+                           Done<AcknowledgeReply> done) = 0;
   // value: whether the claim existed.
   virtual void Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) = 0;
 };
@@ -237,16 +249,16 @@ struct ShardSummary {
   Offset watermark = 0;
   EventTime clock;
   WallTime redis_time;
-  uint64_t due_parts = 0;                // in `due`, whatever their deadline
-  uint64_t backlog = 0;                  // of them, deadline <= clock
+  uint64_t due_parts = 0;  // in `due`, whatever their deadline
+  uint64_t backlog = 0;    // of them, deadline <= clock
   uint64_t inflight_claims = 0;
   std::chrono::milliseconds lateness{0};
   Ledger ledger;
 };
 struct AuditReply {
   ShardSummary summary;
-  uint64_t live_spans = 0;               // counted by walking due and in-flight parts
-  int64_t residual = 0;                  // accepted - acknowledged - deduplicated - dropped - … - live
+  uint64_t live_spans = 0;  // counted by walking due and in-flight parts
+  int64_t residual = 0;     // accepted - acknowledged - deduplicated - dropped - … - live
 };
 class ShardReader {
  public:

@@ -1,0 +1,162 @@
+// The span buffer in memory, for tests and simulations: the semantics of buffer/redis without a
+// server (both pass tests/unit/shard_store_contract.h), with faults on demand. Deterministic: Redis
+// time stands still unless a test moves it, and callbacks run only where the poster puts them.
+//
+// One FakeShardStore is one Redis: several workers share it. One thread. Callbacks that have not
+// run when the store is destroyed never run.
+#ifndef SPILLWAY_TESTS_SUPPORT_FAKE_SHARD_STORE_H_
+#define SPILLWAY_TESTS_SUPPORT_FAKE_SHARD_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "buffer/clock_marks.h"
+#include "buffer/shard_store.h"
+
+namespace spillway::buffer {
+
+enum class StoreCall {
+  kTake,
+  kAdd,
+  kTick,
+  kAcquire,
+  kPeek,
+  kClaim,
+  kLoad,
+  kAcknowledge,
+  kRelease,
+  kSummary,
+  kAudit,
+};
+
+enum class StoreFault {
+  kNone,
+  kLoseRequest,   // not executed, answered kUnavailable
+  kLoseReply,     // executed, answered kUnavailable
+  kDelay,         // answered kUnavailable now, executed by a later RunDelayed
+  kHold,          // neither executed nor answered before ReleaseHeld
+  kRefuseMemory,  // kMemory (of an add that writes something)
+  kMoving,        // not executed, answered kMoving
+};
+
+// What one shard's keys hold. Public for tests to look at, and to damage.
+struct FakeShard {
+  struct ClaimState {
+    Epoch epoch;
+    WallTime lease_end;
+    std::vector<std::pair<PartName, EventTime>> parts;
+  };
+  uint32_t incarnation = 1;
+  InputIdentity input;
+  Epoch ingest_epoch, flush_epoch;
+  Offset watermark = 0;
+  EventTime clock;
+  ClockMarks marks;
+  Ledger ledger;
+  Offset gap_end = 0;          // offsets below are counted as unreplayable already
+  Offset resurrected_end = 0;  // parts below are counted as resurrected already
+  std::map<PartName, EventTime> due;
+  std::map<PartName, std::vector<std::string>> lists;
+  std::map<PartName, std::vector<PartName>> references;
+  std::map<PartName, uint32_t> attempts;
+  std::map<ClaimId, ClaimState> claims;
+
+  std::optional<EventTime> LowestOutstanding() const;
+  uint64_t Backlog() const;
+  // Lowest first offset of a live part of this incarnation, references included.
+  Offset LowestLiveOffset() const;
+};
+
+class FakeShardStore : public IngestStore, public FlushStore, public ShardReader {
+ public:
+  using Task = absl::AnyInvocable<void()>;
+  using Poster = std::function<void(Task)>;
+  using FaultHook = std::function<StoreFault(StoreCall, ShardId)>;
+  using Shards = std::map<ShardId, FakeShard>;
+
+  FakeShardStore();                        // callbacks wait for RunCallbacks
+  explicit FakeShardStore(Poster poster);  // callbacks go to, say, Loop::Post
+  ~FakeShardStore() override;
+
+  void Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) override;
+  void Add(ShardId shard, AddRequest request, Done<ShardFigures> done) override;
+  void Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) override;
+  void Acquire(ShardId shard, const AcquireRequest& request, Done<Epoch> done) override;
+  void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) override;
+  void ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) override;
+  void Load(ShardId shard, const std::vector<ClaimedPart>& parts,
+            Done<std::vector<LoadedPart>> done) override;
+  void Acknowledge(ShardId shard, const AcknowledgeRequest& request,
+                   Done<AcknowledgeReply> done) override;
+  void Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) override;
+  void Summary(ShardId shard, Done<ShardSummary> done) override;
+  void Audit(ShardId shard, Done<AuditReply> done) override;
+
+  // Runs the waiting callbacks, and those they cause, until none waits. Returns how many ran.
+  size_t RunCallbacks();
+  bool RunOneCallback();  // the oldest; false: none waits
+
+  // Asked before each call; empty: no faults.
+  void SetFaults(FaultHook hook) { faults_ = std::move(hook); }
+  size_t delayed_calls() const { return delayed_.size(); }
+  void RunDelayed(size_t index = 0);  // executes one; its reply goes nowhere
+  size_t held_calls() const { return held_.size(); }
+  void ReleaseHeld();  // executes and answers all, in order
+
+  // Redis TIME. Starts at 2024-01-01 UTC.
+  WallTime now() const { return now_; }
+  void SetTime(WallTime now) { now_ = now; }
+  void Advance(std::chrono::microseconds by) { now_.us += by.count(); }
+  void SetMemoryRatio(double ratio) { memory_ratio_ = ratio; }
+  // While set, adds that write something answer kMemory. Everything else goes on.
+  void SetMemoryFull(bool is_full) { is_memory_full_ = is_full; }
+
+  Shards Snapshot() const { return shards_; }
+  void Restore(Shards snapshot) { shards_ = std::move(snapshot); }
+  void LoseEverything() { shards_.clear(); }
+  // Null: the shard has no `meta`.
+  FakeShard* shard(ShardId id);
+  Shards& shards() { return shards_; }
+
+ private:
+  template <typename T>
+  void Perform(StoreCall call, ShardId shard, Done<T> done,
+               absl::AnyInvocable<StoreResult<T>()> execute);
+  template <typename T>
+  void Answer(Done<T> done, StoreResult<T> result);
+
+  StoreResult<TakeReply> DoTake(ShardId id, const TakeRequest& request);
+  StoreResult<ShardFigures> DoAdd(ShardId id, const AddRequest& request);
+  StoreResult<ShardFigures> DoTick(ShardId id, const TickRequest& request);
+  StoreResult<PeekReply> DoPeek(ShardId id, Epoch epoch, uint32_t limit);
+  StoreResult<Claim> DoClaim(ShardId id, const ClaimRequest& request);
+  StoreResult<AcknowledgeReply> DoAcknowledge(ShardId id, const AcknowledgeRequest& request);
+  StoreResult<bool> DoRelease(ShardId id, const ReleaseRequest& request);
+  StoreResult<ShardSummary> DoSummary(ShardId id);
+  StoreResult<AuditReply> DoAudit(ShardId id);
+  ShardFigures FiguresOf(const FakeShard& shard) const;
+
+  Shards shards_;
+  WallTime now_{1'704'067'200'000'000};
+  double memory_ratio_ = 0;
+  bool is_memory_full_ = false;
+  FaultHook faults_;
+  Poster poster_;
+  std::deque<Task> callbacks_;  // if there is no poster
+  std::vector<Task> delayed_;
+  std::vector<Task> held_;
+  std::shared_ptr<bool> is_alive_;  // read by posted callbacks
+};
+
+}  // namespace spillway::buffer
+
+#endif  // SPILLWAY_TESTS_SUPPORT_FAKE_SHARD_STORE_H_
