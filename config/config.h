@@ -103,10 +103,10 @@ struct ServerTls {
 struct Server {
   std::string api = "127.0.0.1:7400";
   std::string http = "127.0.0.1:7480";
-  std::string gateway;  // default unix:<run_dir>/gateway.sock
-  std::string health;   // empty: served on api only
-  std::string state;    // default /var/lib/spillway/state.db or XDG
-  std::string run_dir;  // default /run/spillway or XDG
+  std::string gateway;                // default unix:<run_dir>/gateway.sock
+  std::string health;                 // empty: served on api only
+  std::string state;                  // default /var/lib/spillway/state.db or XDG
+  std::string run_dir;                // default /run/spillway or XDG
   std::string on_shutdown = "drain";  // drain | leave
   bool insecure = false;
   ServerTls tls;

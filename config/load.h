@@ -22,7 +22,7 @@ struct Problem {
 };
 
 struct Source {
-  std::string file;  // empty: defaults only. YAML
+  std::string file;                                            // empty: defaults only. YAML
   std::vector<std::pair<std::string, std::string>> overrides;  // dotted.key → value, over the file
 };
 

@@ -1,0 +1,189 @@
+#include "config/load.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace spillway::config {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+class LoadTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = ::testing::TempDir() + "spillway-config-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    directory_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::string File(const std::string& yaml) {
+    const std::string name = directory_ + "/config.yaml";
+    std::ofstream(name) << yaml;
+    return name;
+  }
+  std::vector<std::string> ProblemsOf(const Source& source) {
+    const auto result = Load(source);
+    std::vector<std::string> lines;
+    if (const auto* problems = std::get_if<std::vector<Problem>>(&result)) {
+      for (const Problem& problem : *problems) lines.push_back(problem.ToString());
+    }
+    return lines;
+  }
+  std::vector<std::string> ProblemsOf(const std::string& yaml) {
+    return ProblemsOf(Source{File(yaml), {}});
+  }
+  Config Loaded(const Source& source) {
+    EXPECT_THAT(ProblemsOf(source), IsEmpty());
+    const auto result = Load(source);
+    const Config* config = std::get_if<Config>(&result);
+    return config == nullptr ? Config() : *config;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(LoadTest, DefaultsAreComplete) {
+  const Config config = Loaded({});
+  EXPECT_EQ(config.input.dead_letter_topic, "ingest-spans-dlq");
+  ASSERT_EQ(config.pools.size(), 2u);
+  EXPECT_EQ(config.pools[0].role, Role::kIngest);
+  EXPECT_EQ(config.pools[1].role, Role::kFlush);
+  EXPECT_EQ(config.server.gateway, "unix:" + config.server.run_dir + "/gateway.sock");
+  EXPECT_FALSE(config.server.state.empty());
+}
+
+TEST_F(LoadTest, ReadsEveryKindOfValue) {
+  const Config config = Loaded({File(R"(
+namespace: test
+redis: {url: "rediss://example:6380/1", allow_eviction: true}
+kafka: {properties: {linger.ms: 5}}
+flush: {lease: 90s, max_inflight_bytes: 32MiB}
+gate: {redis_memory: {slow: 0.5}}
+ingest: {compression_level: 3}
+input: {topic: spans}
+server: {tls: }
+pools:
+  - {name: in, role: ingest, replicas: 2}
+  - {name: out, role: flush, replicas: 3, max: 4, scale_owner: external}
+)"),
+                                {}});
+  EXPECT_EQ(config.name_space, "test");
+  EXPECT_TRUE(config.redis.allow_eviction);
+  EXPECT_EQ(config.kafka.properties.at("linger.ms"), "5");
+  EXPECT_EQ(config.flush.lease, Milliseconds(90'000));
+  EXPECT_EQ(config.flush.max_inflight_bytes, 32u << 20);
+  EXPECT_EQ(config.gate.redis_memory.slow, 0.5);
+  EXPECT_EQ(config.ingest.compression_level, 3);
+  EXPECT_EQ(config.input.dead_letter_topic, "spans-dlq");
+  ASSERT_EQ(config.pools.size(), 2u);
+  EXPECT_EQ(config.pools[1].name, "out");
+  EXPECT_EQ(config.pools[1].replicas, 3);
+  EXPECT_EQ(config.pools[1].scale_owner, ScaleOwner::kExternal);
+}
+
+TEST_F(LoadTest, OverridesWinOverTheFile) {
+  const Config config = Loaded({File("flush: {lease: 90s}"),
+                                {{"flush.lease", "70s"},
+                                 {"pools.flush.replicas", "3"},
+                                 {"kafka.properties.linger.ms", "7"},
+                                 {"server.run_dir", "/tmp/here"}}});
+  EXPECT_EQ(config.flush.lease, Milliseconds(70'000));
+  EXPECT_EQ(config.pools[1].replicas, 3);
+  EXPECT_EQ(config.kafka.properties.at("linger.ms"), "7");
+  EXPECT_EQ(config.server.gateway, "unix:/tmp/here/gateway.sock");
+}
+
+TEST_F(LoadTest, NamesEveryProblemWithPathValueAndWhatWouldBeRight) {
+  EXPECT_THAT(ProblemsOf("flush: {leese: 60s, lease: soon}\nouput: {topic: x}\nlog: [a]\n"
+                         "redis: {allow_eviction: yes}"),
+              ElementsAre("flush.leese: 60s: expected no such key; did you mean flush.lease?",
+                          AllOf(StartsWith("flush.lease: soon: expected a duration such as 500ms")),
+                          "ouput: {topic: x}: expected no such key; did you mean output?",
+                          "log: [a]: expected a map of keys to values",
+                          "redis.allow_eviction: yes: expected true or false"));
+}
+
+TEST_F(LoadTest, NamesAValueThatIsAListOrAMap) {
+  EXPECT_THAT(ProblemsOf("input: {topic: [a, b]}\nkafka: {properties: 3}"),
+              ElementsAre("input.topic: [a, b]: expected a topic name",
+                          "kafka.properties: 3: expected a map of names to values"));
+}
+
+TEST_F(LoadTest, NamesAKeyGivenTwice) {
+  EXPECT_THAT(ProblemsOf("flush: {lease: 60s}\nflush: {lease: 70s}"),
+              ElementsAre(HasSubstr("flush: {lease: 70s}: expected to be given once")));
+}
+
+TEST_F(LoadTest, NamesTheLineOfBadYaml) {
+  EXPECT_THAT(ProblemsOf("flush: {lease: 60s\n"), ElementsAre(HasSubstr("valid YAML; line")));
+  EXPECT_THAT(ProblemsOf(Source{directory_ + "/none.yaml", {}}),
+              ElementsAre(HasSubstr("expected a readable YAML file")));
+}
+
+TEST_F(LoadTest, SaysThatOtlpIsNotBuiltYet) {
+  EXPECT_THAT(ProblemsOf("input: {format: otlp}"),
+              ElementsAre("input.format: otlp: expected sentry-json (otlp is not built yet)"));
+}
+
+TEST_F(LoadTest, RefusesCombinationsThatCannotWork) {
+  EXPECT_THAT(ProblemsOf("flush: {lease: 40s}"),
+              ElementsAre(StartsWith(
+                  "flush.lease: 40s: expected more than output.delivery_timeout + 10s = 40s")));
+  EXPECT_THAT(ProblemsOf("gate: {lateness: {slow: 30s}}"),
+              ElementsAre("gate.lateness.slow: 30s: expected less than gate.lateness.close = 30s"));
+  EXPECT_THAT(ProblemsOf("output: {topic: ingest-spans}"),
+              ElementsAre(StartsWith("output.topic: ingest-spans")));
+  EXPECT_THAT(ProblemsOf("kafka: {properties: {group.id: x}}"),
+              ElementsAre("kafka.properties.group.id: x: expected to be set by input.group"));
+  EXPECT_THAT(
+      ProblemsOf("server: {api: \"0.0.0.0:7400\"}"),
+      ElementsAre(StartsWith("server.api: 0.0.0.0:7400: expected an address of this machine")));
+  EXPECT_THAT(ProblemsOf("server: {api: \"0.0.0.0:7400\", insecure: true}"), IsEmpty());
+  EXPECT_THAT(ProblemsOf("server: {on_shutdown: stay}"),
+              ElementsAre("server.on_shutdown: stay: expected one of drain, leave"));
+}
+
+TEST_F(LoadTest, ChecksPools) {
+  EXPECT_THAT(ProblemsOf("pools: []"), ElementsAre("pools: []: expected at least one pool"));
+  EXPECT_THAT(ProblemsOf("pools: [{name: a, role: flush}, {name: a, role: flush}]"),
+              ElementsAre("pools: a: expected every pool needs a name of its own"));
+  EXPECT_THAT(ProblemsOf("pools: [{name: a, role: flush, replicas: 9}]"),
+              ElementsAre("pools.a.replicas: 9: expected from pools.a.min = 1 to pools.a.max = 8"));
+  EXPECT_THAT(ProblemsOf("pools: [{name: a, role: flush, repicas: 2}]"),
+              ElementsAre("pools.a.repicas: 2: expected no such key; did you mean replicas?"));
+  EXPECT_THAT(ProblemsOf("pools: [{role: flush}]"),
+              ElementsAre(StartsWith("pools[0].name: (empty): expected to be given")));
+  EXPECT_THAT(ProblemsOf(Source{"", {{"pools.flsh.replicas", "2"}}}),
+              ElementsAre(HasSubstr("NAME one of ingest, flush")));
+}
+
+TEST_F(LoadTest, RefusesNumbersOutOfRange) {
+  EXPECT_THAT(ProblemsOf("ingest: {compression_level: 40}"),
+              ElementsAre("ingest.compression_level: 40: expected a whole number from 1 to 19"));
+}
+
+TEST_F(LoadTest, ReadsBackWhatItPrints) {
+  const Config config = Loaded({File("gate: {redis_memory: {slow: 0.3}}\nnamespace: \"123\"\n"
+                                     "kafka: {properties: {\"a.b\": \"x: y\", c: \"\"}}\n"
+                                     "segments: {max_bytes: 70}"),
+                                {{"pools.flush.replicas", "2"}, {"redis.username", "null"}}});
+  const std::string yaml = ToYaml(config);
+  const Config again = Loaded({File(yaml), {}});
+  EXPECT_EQ(ToYaml(again), yaml);
+  EXPECT_EQ(again.kafka.properties, config.kafka.properties);
+  EXPECT_EQ(again.redis.username, "null");
+  EXPECT_EQ(again.segments.max_bytes, 70u);
+}
+
+}  // namespace
+}  // namespace spillway::config
