@@ -24,16 +24,28 @@ struct Span {
   buffer::SpanEdit segment_id;
 };
 
-// Why a message is a dead letter. `reason` is a stable word for headers and metric labels
-// (for example "not_json", "missing_field", "wrong_type", "out_of_range"), `field` the member it is
-// about or empty, `message` a sentence for a person.
+// Why a message is a dead letter. `field` is the member it is about, or empty; `message` a phrase
+// for a person. `reason` is a stable word for headers and metric labels:
+//   empty          no bytes, or a tombstone
+//   not_json       not one JSON document (a lone surrogate escape counts: it has no UTF-8 form)
+//   invalid_utf8
+//   too_deep       nested deeper than kMaxDepth
+//   too_large      memory for parsing it cannot be had
+//   not_object     valid JSON, but no object
+//   missing_field  a required member is not there
+//   wrong_type     a known member has a type the format does not allow (null where not allowed)
+//   out_of_range   an unsigned member is negative or above 2^64 - 1
+//   invalid_id     an id is not so many hex digits; a segment id attribute is longer than 64 bytes
+//                  or has control characters
 struct Rejection {
   std::string reason;
   std::string field;
   std::string message;
 };
 
-// Validates whole documents. Holds reusable buffers. Not thread-safe.
+// Validates whole documents: a number that fits no machine type is valid JSON all the same. Of
+// duplicate keys the first counts, keys are compared by what they mean ("is\u005fsegment" is
+// is_segment), and `name` may be anything. Holds reusable buffers. Not thread-safe.
 class SpanParser {
  public:
   static constexpr size_t kMaxDepth = 512;  // deeper nesting is rejected, reason "too_deep"
