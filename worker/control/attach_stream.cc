@@ -14,7 +14,6 @@
 namespace spillway::worker {
 namespace {
 
-constexpr std::chrono::seconds kMaxEndWait{5};
 // A peer that is stopped (not dead) is noticed by unanswered pings.
 constexpr int kKeepaliveTimeMs = 10'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
@@ -44,18 +43,17 @@ StreamEnd EndOf(const grpc::Status& status) {
 
 }  // namespace
 
-// Holds itself alive until OnDone. Lock order: none; nothing of gRPC is called that calls back.
+// gRPC uses it until OnDone has set is_done_. Tasks it posts share a token: those that run
+// after the owner has gone do nothing.
 class AttachStream::Reactor final
-    : public grpc::ClientBidiReactor<v1::AttachRequest, v1::AttachResponse>,
-      public std::enable_shared_from_this<Reactor> {
+    : public grpc::ClientBidiReactor<v1::AttachRequest, v1::AttachResponse> {
  public:
   Reactor(const std::string& target, Loop& loop, Callbacks callbacks)
       : stub_(v1::GatewayService::NewStub(Dial(target))),
-        loop_(&loop),
+        loop_(loop),
         callbacks_(std::move(callbacks)) {}
 
   void Begin(const wire::Hello& hello) {
-    self_ = shared_from_this();
     stub_->async()->Attach(&context_, this);
     AddHold();  // writes start outside of reactions until OnReadDone says that there is no more
     StartRead(&incoming_);
@@ -84,14 +82,12 @@ class AttachStream::Reactor final
 
   void Cancel() { context_.TryCancel(); }
 
-  // No callbacks afterwards. Loop thread.
-  void Abandon() {
+  // Loop thread. Afterwards it may be destroyed.
+  void AwaitEnd() {
+    *is_owned_ = false;
     Cancel();
     MutexLock lock(&mutex_);
-    loop_ = nullptr;
-    const Instant deadline = SystemClock().Now() + kMaxEndWait;
-    while (!is_done_ && done_.WaitUntil(&mutex_, deadline)) {
-    }
+    while (!is_done_) done_.Wait(&mutex_);
   }
 
   void OnReadDone(bool ok) override {
@@ -104,14 +100,12 @@ class AttachStream::Reactor final
       return;
     }
     if (absl::StatusOr<wire::DownMessage> message = wire::FromProto(incoming_); message.ok()) {
-      Post([self = shared_from_this(), message = *std::move(message)]() mutable {
-        if (self->IsOwned()) self->callbacks_.received(std::move(message));
+      Post([this, message = *std::move(message)]() mutable {
+        callbacks_.received(std::move(message));
       });
     } else {
       // A peer that speaks nonsense: ended here, dialled again by the owner.
-      Post([self = shared_from_this(), status = message.status()] {
-        self->protocol_error_ = status;
-      });
+      Post([this, status = message.status()] { protocol_error_ = status; });
       context_.TryCancel();
     }
     StartRead(&incoming_);
@@ -124,26 +118,23 @@ class AttachStream::Reactor final
   }
 
   void OnDone(const grpc::Status& status) override {
-    Post([self = shared_from_this(), end = EndOf(status)]() mutable {
-      if (!self->IsOwned()) return;
-      if (!self->protocol_error_.ok()) end.status = self->protocol_error_;
-      self->callbacks_.ended(std::move(end));
+    Post([this, end = EndOf(status)]() mutable {
+      if (!protocol_error_.ok()) end.status = protocol_error_;
+      // Moved out, since what is called may destroy us.
+      auto ended = std::move(callbacks_.ended);
+      ended(std::move(end));
     });
-    const std::shared_ptr<Reactor> self = std::move(self_);  // the last use of *this may be below
-    MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);  // the owner may destroy us once it is unlocked
     is_done_ = true;
     done_.NotifyAll();
   }
 
  private:
-  void Post(Task task) {
-    MutexLock lock(&mutex_);
-    if (loop_ != nullptr) loop_->Post(std::move(task));
-  }
-
-  bool IsOwned() {
-    MutexLock lock(&mutex_);
-    return loop_ != nullptr;
+  template <typename F>
+  void Post(F task) {
+    loop_.Post([is_owned = is_owned_, task = std::move(task)]() mutable {
+      if (*is_owned) task();
+    });
   }
 
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -166,16 +157,19 @@ class AttachStream::Reactor final
 
   grpc::ClientContext context_;
   const std::unique_ptr<v1::GatewayService::Stub> stub_;
-  std::shared_ptr<Reactor> self_;  // until OnDone
-  v1::AttachResponse incoming_;    // gRPC's between StartRead and OnReadDone
-  v1::AttachRequest outgoing_;     // gRPC's while is_writing_
+  Loop& loop_;
+  v1::AttachResponse incoming_;  // gRPC's between StartRead and OnReadDone
+  v1::AttachRequest outgoing_;   // gRPC's while is_writing_
+
+  const std::shared_ptr<bool> is_owned_ =
+      std::make_shared<bool>(true);  // what it says: loop thread
 
   // Loop thread only.
   absl::Status protocol_error_;
+  Callbacks callbacks_;
 
   Mutex mutex_;
   CondVar done_;
-  Loop* loop_ ABSL_GUARDED_BY(mutex_);  // null once the owner is gone
   std::deque<wire::UpMessage> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t report_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_writing_ ABSL_GUARDED_BY(mutex_) = false;
@@ -183,17 +177,15 @@ class AttachStream::Reactor final
   bool is_half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_writes_done_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_done_ ABSL_GUARDED_BY(mutex_) = false;
-
-  Callbacks callbacks_;  // loop thread only
 };
 
 AttachStream::AttachStream(const std::string& target, const wire::Hello& hello, Loop& loop,
                            Callbacks callbacks)
-    : reactor_(std::make_shared<Reactor>(target, loop, std::move(callbacks))) {
+    : reactor_(std::make_unique<Reactor>(target, loop, std::move(callbacks))) {
   reactor_->Begin(hello);
 }
 
-AttachStream::~AttachStream() { reactor_->Abandon(); }
+AttachStream::~AttachStream() { reactor_->AwaitEnd(); }
 
 void AttachStream::Send(wire::UpMessage message) { reactor_->Send(std::move(message)); }
 void AttachStream::HalfClose() { reactor_->HalfClose(); }

@@ -20,13 +20,14 @@ struct StreamEnd {
 };
 
 // Runs on gRPC's threads; tells its owner on the loop's. Everything public: loop thread only.
-// Destroying it cancels the call and lets gRPC finish with it (in milliseconds; waits at most
-// kMaxEndWait); no callback comes afterwards.
+// Destroying it cancels the call and waits until gRPC has finished with it (milliseconds); no
+// callback comes afterwards. The channel must go here and not on a gRPC thread: the last one to go
+// joins those threads.
 class AttachStream {
  public:
   struct Callbacks {
-    absl::AnyInvocable<void(wire::DownMessage)> received;
-    absl::AnyInvocable<void(StreamEnd)> ended;  // once, last; may destroy the stream
+    absl::AnyInvocable<void(wire::DownMessage)> received;  // must not destroy the stream
+    absl::AnyInvocable<void(StreamEnd)> ended;             // once, last; may destroy the stream
   };
 
   // Dials `target` ("unix:/path", "host:port") and sends `hello` first.
@@ -46,7 +47,7 @@ class AttachStream {
 
  private:
   class Reactor;
-  std::shared_ptr<Reactor> reactor_;  // shared with gRPC until OnDone
+  std::unique_ptr<Reactor> reactor_;
 };
 
 }  // namespace spillway::worker
