@@ -19,7 +19,8 @@ class MetadataClient {
  public:
   virtual ~MetadataClient() = default;
   virtual absl::StatusOr<int32_t> PartitionCount(const std::string& topic, Duration timeout) = 0;
-  virtual absl::StatusOr<PartitionExtent> Extent(const std::string& topic, ShardId shard, Duration timeout) = 0;
+  virtual absl::StatusOr<PartitionExtent> Extent(const std::string& topic, ShardId shard,
+                                                 Duration timeout) = 0;
   virtual absl::StatusOr<size_t> MaxMessageBytes(const std::string& topic, Duration timeout) = 0;
 };
 

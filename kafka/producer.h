@@ -20,9 +20,9 @@ namespace spillway::kafka {
 
 enum class Delivery {
   kDelivered,
-  kNotDelivered,        // certainly not in the log; may be tried again
-  kPossiblyPersisted,   // the deadline passed or the connection broke after it was sent
-  kRefused,             // the broker will never take it (too large, invalid record, not authorised)
+  kNotDelivered,       // certainly not in the log; may be tried again
+  kPossiblyPersisted,  // the deadline passed or the connection broke after it was sent
+  kRefused,            // the broker will never take it (too large, invalid record, not authorised)
 };
 struct DeliveryReport {
   Delivery delivery = Delivery::kNotDelivered;
@@ -31,11 +31,15 @@ struct DeliveryReport {
 
 struct OutgoingMessage {
   std::string payload;
-  std::string key;                                          // empty: none
+  std::string key;  // empty: none
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-// Loop thread only. Destruction drops what is still queued: Flush first.
+// Loop thread only, but for what says otherwise. Destruction drops what is still queued, without
+// calls: wait for the reports first.
+//
+// After a fatal error (an idempotent producer that the broker has lost track of) every queued
+// message is reported kNotDelivered or kPossiblyPersisted, and a new client takes over by itself.
 class Producer {
  public:
   virtual ~Producer() = default;
@@ -46,8 +50,11 @@ class Producer {
                                absl::AnyInvocable<void(DeliveryReport)>& done) = 0;
   virtual size_t queued_messages() const = 0;
   virtual size_t queued_bytes() const = 0;
-  // Largest message (payload, key, headers) that the client and `topic` take. Asks the broker:
-  // blocks up to `timeout`; for start-up only.
+  // Largest message (payload, key, headers) that the client and `topic` take, uncompressed. Asks
+  // the broker and blocks up to `timeout`; thread-safe, for a pool thread at start-up. The client's
+  // batches are kept below the lowest answer from then on, so that a batch is never refused for
+  // being one. Errors: UNAVAILABLE; NOT_FOUND (no such topic; asking makes it where brokers do
+  // that); PERMISSION_DENIED (to describe it).
   virtual absl::StatusOr<size_t> MaxMessageBytes(const std::string& topic, Duration timeout) = 0;
 };
 
@@ -58,7 +65,9 @@ struct ProducerConfig {
 };
 
 // Sets acks=all, enable.idempotence, message.timeout.ms = delivery_timeout, and raises
-// message.max.bytes to librdkafka's maximum so that the topic's limit is the one that counts.
+// message.max.bytes to librdkafka's maximum so that the topic's limit is the one that counts;
+// linger.ms=5 and a queue of 100,000 messages or 256 MiB unless the properties say otherwise.
+// `loop` must outlive the producer. Errors: INVALID_ARGUMENT naming the property.
 absl::StatusOr<std::unique_ptr<Producer>> MakeProducer(const ProducerConfig& config, Loop& loop);
 
 }  // namespace spillway::kafka
