@@ -30,51 +30,52 @@ struct SpanRecord {
   Offset offset = kNoOffset;
   TraceKey trace;
   SpanId id;
-  SegmentId parent;              // effective; the own id for a segment span
+  SegmentId parent;  // effective; the own id for a segment span
   bool is_segment_span = false;
   uint64_t content_hash = 0;
   uint32_t bytes = 0;
-  // The message's timestamp, already clamped to Redis TIME (or Redis TIME if it has none). The index
-  // takes max(event clock, this) as the event time (invariant 8).
+  // The message's timestamp, already clamped to Redis TIME (or Redis TIME if it has none). The
+  // index takes max(event clock, this) as the event time (invariant 8).
   EventTime timestamp;
 };
 
 // Everything one batch does to one part's list, in order: references are appended, then one chunk.
 struct PartWrite {
   PartName part;
-  std::vector<PartName> references;   // newly absorbed lists, flat; they leave `due`
-  bool has_chunk = false;             // spans, or an empty chunk that seals or renumbers
-  std::vector<uint32_t> spans;        // which spans of the batch (n-th call of Add), in offset order
-  buffer::ChunkHeader header;         // if has_chunk; span_count = spans.size()
-  bool is_absorbed = false;           // leaves `due`: another part of this plan refers to it
-  EventTime deadline;                 // else: its score in `due`
+  std::vector<PartName> references;  // newly absorbed lists, flat; they leave `due`
+  bool has_chunk = false;            // spans, or an empty chunk that seals or renumbers
+  std::vector<uint32_t> spans;       // which spans of the batch (n-th call of Add), in offset order
+  buffer::ChunkHeader header;        // if has_chunk; span_count = spans.size()
+  bool is_absorbed = false;          // leaves `due`: another part of this plan refers to it
+  EventTime deadline;                // else: its score in `due`
 };
 
 // What one `add` call must do. Offsets are half open: [from, to).
 struct BatchPlan {
   Offset from = kNoOffset;
   Offset to = kNoOffset;
-  EventTime clock_before;             // compared in the call
+  EventTime clock_before;  // compared in the call
   EventTime clock_after;
-  uint64_t accepted = 0;              // valid spans, the deduplicated included
+  uint64_t accepted = 0;  // valid spans, the deduplicated included
   uint64_t deduplicated = 0;
-  uint64_t rejected = 0;              // dead letters
-  std::vector<PartWrite> writes;      // each part at most once; an absorbed part before its host
+  uint64_t rejected = 0;          // dead letters
+  std::vector<PartWrite> writes;  // each part at most once; an absorbed part before its host
 };
 
 // A part that was due or in flight in Redis at take.
 struct LivePart {
   PartName name;
   EventTime deadline;
-  bool is_in_due = false;             // else in flight
+  bool is_in_due = false;  // else in flight
   std::vector<PartName> references;
-  std::optional<buffer::ChunkHeader> last_header;  // of the last chunk of its own list, if it is open
+  std::optional<buffer::ChunkHeader>
+      last_header;  // of the last chunk of its own list, if it is open
 };
 
 // What take told about the shard.
 struct TakenState {
   uint32_t incarnation = 0;
-  Offset watermark = 0;               // W
+  Offset watermark = 0;  // W
   EventTime clock;
   std::vector<LivePart> live;
 };
@@ -86,7 +87,8 @@ struct TakenState {
 //   batches:  BeginBatch, (Add | Reject)…, EndBatch → send → CommitBatch | AbortBatch
 class ShardIndex {
  public:
-  // `taken.live` only matters to Reconcile; replay uses its clock as the upper bound of event times.
+  // `taken.live` only matters to Reconcile; replay uses its clock as the upper bound of event
+  // times.
   ShardIndex(const Limits& limits, const TakenState& taken);
   ~ShardIndex();
   ShardIndex(const ShardIndex&) = delete;
@@ -99,10 +101,10 @@ class ShardIndex {
   // One batch. Between EndBatch and CommitBatch/AbortBatch only const calls are allowed.
   void BeginBatch(Offset from);
   void Add(const SpanRecord& record);
-  void Reject(Offset offset);               // a message that became a dead letter
+  void Reject(Offset offset);  // a message that became a dead letter
   BatchPlan EndBatch(Offset to);
-  void CommitBatch();                       // the call was applied
-  void AbortBatch();                        // the call was refused whole: as if never planned
+  void CommitBatch();  // the call was applied
+  void AbortBatch();   // the call was refused whole: as if never planned
 
   // What a successful add or tick said: the shard's clock and its lowest deadline still due or in
   // flight (none: nothing is). Forgets what has left and is past its late window.
@@ -112,9 +114,9 @@ class ShardIndex {
   Offset LowWatermark() const;
 
   EventTime clock() const;
-  Offset watermark() const;                 // W: next offset to add
-  size_t memory_bytes() const;              // close estimate of what the index holds
-  size_t live_spans() const;                // remembered span ids
+  Offset watermark() const;                        // W: next offset to add
+  size_t memory_bytes() const;                     // close estimate of what the index holds
+  size_t live_spans() const;                       // remembered span ids
   std::optional<EventTime> next_deadline() const;  // lowest of the open parts it knows
 
  private:

@@ -1,0 +1,94 @@
+// Conformance row A15: random forests against the reference model.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/numbers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/reference_forest.h"
+#include "tests/support/reference_model.h"
+#include "tests/support/seeded_random.h"
+#include "worker/segment/index_harness.h"
+
+namespace spillway::segment {
+namespace {
+
+using test_support::ReferenceSegment;
+using test_support::ReferenceSpan;
+
+SpanRecord RecordOf(const ReferenceSpan& reference) {
+  SpanRecord span;
+  const std::string trace = test_support::NormalTraceId(reference.trace_id);
+  span.trace.project_id = reference.project_id;
+  EXPECT_TRUE(absl::SimpleHexAtoi(trace.substr(0, 16), &span.trace.trace_high));
+  EXPECT_TRUE(absl::SimpleHexAtoi(trace.substr(16), &span.trace.trace_low));
+  span.id = SegmentId::FromText(reference.span_id).span_id();
+  span.parent = SegmentId::FromText(test_support::EffectiveParent(reference));
+  span.is_segment_span = test_support::IsSegmentSpan(reference);
+  span.content_hash = absl::Hash<std::string>()(reference.content);
+  span.bytes = static_cast<uint32_t>(reference.content.size());
+  span.timestamp = EventTime{0};
+  return span;
+}
+
+// What left, in the words of the reference model. A trace and project are those of the first span.
+std::vector<ReferenceSegment> SegmentsOf(const std::vector<Message>& messages,
+                                         const std::vector<ReferenceSpan>& spans) {
+  std::vector<ReferenceSegment> segments;
+  for (const Message& message : messages) {
+    ReferenceSegment& segment = segments.emplace_back();
+    const ReferenceSpan& first = spans[static_cast<size_t>(message.offsets[0])];
+    segment.project_id = first.project_id;
+    segment.trace_id = test_support::NormalTraceId(first.trace_id);
+    segment.name = message.segment.ToString();
+    for (const Offset offset : message.offsets) {
+      segment.spans.push_back(static_cast<size_t>(offset));
+      segment.has_segment_span |= test_support::IsSegmentSpan(spans[static_cast<size_t>(offset)]);
+    }
+  }
+  std::sort(segments.begin(), segments.end(),
+            [](const ReferenceSegment& a, const ReferenceSegment& b) {
+              return std::tie(a.project_id, a.trace_id, a.name) <
+                     std::tie(b.project_id, b.trace_id, b.name);
+            });
+  return segments;
+}
+
+void CompareWithModel(uint64_t seed) {
+  SCOPED_TRACE(seed);
+  const std::vector<ReferenceSpan> spans = test_support::RandomForest({.seed = seed});
+  const test_support::ReferenceResult expected = test_support::ExpectedSegments(spans);
+  test_support::SeededRandom random(seed);
+  IndexHarness shard;
+  for (const ReferenceSpan& span : spans) shard.Append(RecordOf(span));
+  for (size_t left = spans.size(); left > 0;) {
+    const size_t count = std::min<size_t>(left, 1 + random.Below(seed % 2 == 0 ? 4000 : 20));
+    shard.AddNext(count);
+    left -= count;
+  }
+  shard.Tick(10);
+  std::vector<Message> messages = shard.Leave();
+  for (const ReferenceSegment& segment : SegmentsOf(messages, spans)) {
+    EXPECT_TRUE(segment.has_segment_span) << segment.name;
+  }
+  shard.Tick(60);
+  for (Message& message : shard.Leave()) messages.push_back(std::move(message));
+  EXPECT_EQ(SegmentsOf(messages, spans), expected.segments);
+  EXPECT_EQ(shard.shard().deduplicated(), expected.deduplicated);
+  EXPECT_THAT(shard.shard().error(), ::testing::IsEmpty());
+  shard.Tick(91);
+  EXPECT_EQ(shard.index().live_spans(), 0);
+  EXPECT_EQ(shard.index().LowWatermark(), static_cast<Offset>(spans.size()));
+}
+
+TEST(AssemblyTest, A15RandomForestsMatchTheReferenceModel) {
+  for (uint64_t seed = 1; seed <= 200 && !::testing::Test::HasFailure(); ++seed) {
+    CompareWithModel(seed);
+  }
+}
+
+}  // namespace
+}  // namespace spillway::segment
