@@ -14,6 +14,11 @@ class MachineClock final : public Clock {
 
 }  // namespace
 
+std::chrono::system_clock::time_point WallDeadline(Duration timeout) {
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout);
+}
+
 const Clock& SystemClock() {
   static const MachineClock clock;
   return clock;

@@ -45,6 +45,9 @@ class Clock {
   virtual WallTime Wall() const = 0;
 };
 
+// `timeout` from now on the machine's wall clock: for gRPC, which takes its deadlines that way.
+std::chrono::system_clock::time_point WallDeadline(Duration timeout);
+
 // The machine's clocks. Lives for ever; thread-safe.
 const Clock& SystemClock();
 

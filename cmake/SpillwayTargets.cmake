@@ -1,4 +1,4 @@
-# The only two helpers of the build: a library lists its files and direct dependencies, a test its own.
+# The only helpers of the build: a library lists its files and direct dependencies, a test its own.
 
 add_library(spillway_warnings INTERFACE)
 add_library(spillway::warnings ALIAS spillway_warnings)
@@ -9,7 +9,8 @@ target_compile_options(spillway_warnings INTERFACE
 target_include_directories(spillway_warnings INTERFACE ${PROJECT_SOURCE_DIR})
 
 if(SPILLWAY_SANITIZE)
-  add_compile_options(-fsanitize=${SPILLWAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_compile_options(-fsanitize=${SPILLWAY_SANITIZE}
+    $<$<BOOL:${SPILLWAY_FUZZERS}>:-fsanitize=fuzzer-no-link> -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${SPILLWAY_SANITIZE})
 endif()
 
@@ -42,4 +43,18 @@ function(spillway_test name)
     set(arg_TIMEOUT 300)
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# spillway_fuzzer(name SOURCES sources… DEPS targets…): one libFuzzer binary, run for a short while by
+# CTest under the label `fuzz`. Nothing unless SPILLWAY_FUZZERS.
+function(spillway_fuzzer name)
+  if(NOT SPILLWAY_FUZZERS)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE spillway::warnings ${arg_DEPS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_test(NAME ${name} COMMAND ${name} -seed=1 -max_total_time=20 -max_len=16384 -print_final_stats=1)
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
 endfunction()
