@@ -116,6 +116,14 @@ Claim DescribeClaim(const FakeShard& shard, const ClaimId& id, WallTime now) {
   return claim;
 }
 
+// The list of a due part is gone: so is the part.
+void OrphanPart(FakeShard& shard, const PeekedPart& part) {
+  ++shard.ledger.orphan;
+  shard.attempts.erase(part.name);
+  shard.references.erase(part.name);
+  for (const PartName& reference : part.references) shard.lists.erase(reference);
+}
+
 bool IsWhole(const FakeShard& shard, const FakeShard::ClaimState& claim,
              const AcknowledgeRequest& request) {
   if (claim.lease_end != request.lease_end || claim.parts.size() != request.parts.size()) {
@@ -478,8 +486,9 @@ StoreResult<Claim> FakeShardStore::DoClaim(ShardId id, const ClaimRequest& reque
     if (it == shard->due.end() || it->second > shard->clock) continue;
     if (ReferencesOf(*shard, part.name) != part.references) continue;
     if (LengthOf(*shard, part.name) == 0) {
-      ++shard->ledger.orphan;
+      OrphanPart(*shard, part);
     } else {
+      for (const PartName& r : part.references) shard->ledger.orphan += LengthOf(*shard, r) == 0;
       claim.parts.emplace_back(it->first, it->second);
     }
     shard->due.erase(it);

@@ -1,0 +1,122 @@
+// One connection to one Redis server: pipelined, reconnecting, on a loop.
+#ifndef SPILLWAY_BUFFER_REDIS_CONNECTION_H_
+#define SPILLWAY_BUFFER_REDIS_CONNECTION_H_
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "buffer/redis/command.h"
+#include "buffer/redis/endpoint.h"
+#include "buffer/redis/reply.h"
+
+struct redisAsyncContext;
+struct redisSSLContext;
+
+namespace spillway::buffer {
+
+struct ConnectionOptions {
+  Endpoint endpoint;
+  std::string username;       // wins over the endpoint's
+  std::string password_file;  // wins over the endpoint's password; read at every connect
+  std::string tls_ca, tls_cert, tls_key;
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration command_timeout = std::chrono::seconds(10);  // no byte from a server that owes a reply
+  Duration retry_limit = std::chrono::seconds(10);      // for LOADING, READONLY and their like
+  Duration backoff_initial = std::chrono::milliseconds(50);
+  Duration backoff_max = std::chrono::seconds(2);
+  std::string script_prologue;  // tests: runs before every script; scripts are then sent as text
+};
+
+struct ConnectionState {
+  bool is_ready = false;
+  std::string text;  // while not ready: what is waited for, for a person
+  bool operator==(const ConnectionState&) const = default;
+};
+
+// What became of one command. `reply` is valid during the callback.
+struct CommandResult {
+  StoreCode code = StoreCode::kUnavailable;
+  Reply reply;
+  std::string message;  // if code is not kOk
+  bool ok() const { return code == StoreCode::kOk; }
+};
+
+// Connects by itself, again and again with backoff. Commands are answered in the order sent, each
+// exactly once, never from inside Send, and not after the connection is destroyed (which may happen
+// in a callback). Without a connection they fail at once with kUnavailable; commands in flight when
+// it is lost do too, and may or may not have been executed. Commands the server refuses only for
+// now (LOADING, READONLY, …) were not executed: they, and all later ones, wait and are sent again
+// in their order, for at most `retry_limit`. A script the server does not know is sent with its
+// text. Loop thread only.
+class RedisConnection {
+ public:
+  using OnResult = absl::AnyInvocable<void(const CommandResult&)>;
+  using OnState = absl::AnyInvocable<void(const ConnectionState&)>;
+
+  RedisConnection(Loop& loop, ConnectionOptions options, OnState on_state = {});
+  ~RedisConnection();
+  RedisConnection(const RedisConnection&) = delete;
+  RedisConnection& operator=(const RedisConnection&) = delete;
+
+  void Send(Command command, OnResult done);  // REQUIRES: command.is_complete()
+  const ConnectionState& state() const { return state_; }
+  const Endpoint& endpoint() const { return options_.endpoint; }
+
+ private:
+  struct Call {
+    Command command;
+    OnResult done;
+    bool needs_source = false;
+    std::optional<Instant> give_up_at;  // once it has been refused for now
+  };
+  using CallPtr = std::unique_ptr<Call>;
+  struct Link {  // what posted tasks and a context of hiredis hold; may outlive the connection
+    RedisConnection* owner;
+  };
+  struct Callbacks;  // hiredis' C callbacks
+
+  void Connect();
+  absl::Status OpenContext();
+  absl::Status StartTls();
+  void DropContext();
+  void OnLost(const std::string& why);
+  void Handshake();
+  void OnHandshaken();
+  void Write(CallPtr call);
+  void OnReply(const redisReply* reply);
+  void OnRefusedForNow(CallPtr call, absl::string_view error);
+  void Retry();
+  void ResendWaiting();
+  void FailLater(CallPtr call, std::string message);
+  void SetState(bool is_ready, std::string text);
+  Duration NextBackoff();
+
+  Loop& loop_;
+  const ConnectionOptions options_;
+  OnState on_state_;
+  std::shared_ptr<Link> link_;
+  redisAsyncContext* context_ = nullptr;
+  redisSSLContext* tls_ = nullptr;
+  ConnectionState state_;
+  bool is_connected_ = false;     // and logged in
+  bool is_refusing_ = false;      // LOADING and its like
+  size_t handshake_replies_ = 0;  // still expected
+  int failed_connects_ = 0;
+  int failed_retries_ = 0;
+  std::deque<CallPtr> sent_;     // replies come in this order
+  std::deque<CallPtr> waiting_;  // refused for now, and those behind them
+  Timer reconnect_timer_;
+  Timer retry_timer_;
+};
+
+}  // namespace spillway::buffer
+
+#endif  // SPILLWAY_BUFFER_REDIS_CONNECTION_H_

@@ -1,0 +1,202 @@
+// RedisShardStore as an IngestStore.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "buffer/chunk/chunk.h"
+#include "buffer/clock_marks.h"
+#include "buffer/redis/live_reading.h"
+#include "buffer/redis/redis_store.h"
+#include "buffer/redis/store_result.h"
+
+namespace spillway::buffer {
+namespace {
+
+Offset LowestOffset(const LivePartRecord& part) {
+  Offset lowest = part.name.offset;
+  for (const PartName& reference : part.references) lowest = std::min(lowest, reference.offset);
+  return lowest;
+}
+
+// Lowest first offset of the live parts of this incarnation, and W; kNoOffset never.
+Offset LowestStart(const TakeReply& reply) {
+  Offset lowest = reply.watermark;
+  for (const LivePartRecord& part : reply.live) {
+    if (part.name.incarnation == reply.incarnation) lowest = std::min(lowest, LowestOffset(part));
+  }
+  return lowest;
+}
+
+// Everything below C has been delivered, so a live part from there has come back to life.
+int64_t CountResurrected(const TakeReply& reply, Offset from, Offset committed) {
+  return std::ranges::count_if(reply.live, [&](const LivePartRecord& part) {
+    const Offset lowest = LowestOffset(part);
+    return part.name.incarnation == reply.incarnation && lowest >= from && lowest < committed;
+  });
+}
+
+size_t ArgumentCount(const AddPart& part) { return 3 + 2 * part.references.size(); }
+
+void AddPartTo(Command& command, const AddPart& part) {
+  if (part.is_absorbed) {
+    command.Add("");
+  } else {
+    command.Add(part.deadline.ms);
+  }
+  command.Add(part.chunk).Add(static_cast<int64_t>(part.references.size()));
+  std::string entry;
+  for (const PartName& reference : part.references) {
+    entry.clear();
+    EncodeReference(reference, entry);
+    command.Add(reference.ToString()).Add(entry);
+  }
+}
+
+Command MakeAdd(const ShardKeys& keys, const AddRequest& request) {
+  size_t arguments = 12;
+  bool has_payload = false;
+  for (const AddPart& part : request.parts) {
+    arguments += ArgumentCount(part);
+    has_payload = has_payload || !part.chunk.empty() || !part.references.empty();
+  }
+  Command command(scripts::kAdd, 4 + request.parts.size(), arguments);
+  command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight()});
+  for (const AddPart& part : request.parts) command.Add(keys.part(part.name));
+  command.Add(EpochText(request.epoch))
+      .Add(request.expected_watermark)
+      .Add(request.expected_clock.ms)
+      .Add(request.new_watermark)
+      .Add(request.new_clock.ms);
+  const LedgerDelta& ledger = request.ledger;
+  for (const uint64_t count : {ledger.messages, ledger.accepted, ledger.deduplicated,
+                               ledger.rejected, ledger.filtered, ledger.resurrected}) {
+    command.Add(static_cast<int64_t>(count));
+  }
+  command.Add(has_payload ? "1" : "0");
+  for (const AddPart& part : request.parts) AddPartTo(command, part);
+  return command;
+}
+
+}  // namespace
+
+StoreResult<ShardFigures> RedisShardStore::FiguresOf(ShardId shard,
+                                                     const CommandResult& result) const {
+  if (!result.ok()) {
+    auto failed = Failed<ShardFigures>(shard, result);
+    if (result.code == StoreCode::kWatermark) {
+      int64_t stored = 0;
+      const absl::string_view text = result.reply.text();
+      if (absl::SimpleAtoi(text.substr(text.find(' ') + 1), &stored)) {
+        failed.value.watermark = stored;
+      }
+    }
+    return failed;
+  }
+  const Reply& reply = result.reply;
+  ShardFigures figures;
+  figures.watermark = reply[0].integer();
+  figures.clock = {reply[1].integer()};
+  figures.lowest_outstanding = OptionalTime(reply[2]);
+  figures.backlog = reply[3].count();
+  figures.redis_time = {reply[4].integer()};
+  if (figures.lowest_outstanding.has_value() && *figures.lowest_outstanding <= figures.clock) {
+    figures.lateness = ClockMarks::FromBytes(reply[5].text())
+                           .Lateness(figures.lowest_outstanding, figures.clock, figures.redis_time);
+  }
+  figures.memory_ratio = memory_ratio_;
+  return Succeeded(figures);
+}
+
+void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) {
+  const ShardKeys keys = KeysOf(shard);
+  RedisConnection& connection = ConnectionForShard(shard);
+  Command command(scripts::kTake, 5, 9);
+  command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts()});
+  command.Add(kFormatVersion)
+      .Add(static_cast<int64_t>(request.proposed_number))
+      .Add(HexText(request.owner))
+      .AddAll({request.input.cluster_id, request.input.topic, request.input.topic_id})
+      .Add(request.committed)
+      .Add(request.log_start)
+      .Add(request.log_end);
+  auto read_live = [this, shard, request, keys,
+                    done = std::move(done)](const CommandResult& result) mutable {
+    if (!result.ok()) return done(Failed<TakeReply>(shard, result));
+    const Reply& r = result.reply;
+    TakeReply reply;
+    reply.epoch = {.number = r[0].count(), .owner = request.owner};
+    reply.incarnation = static_cast<uint32_t>(r[1].integer());
+    const Offset wanted = r[2].number().value_or(kNoOffset);
+    reply.watermark = r[3].integer();
+    reply.clock = {r[4].integer()};
+    reply.redis_time = {r[5].integer()};
+    reply.is_new_log = r[6].integer() == 1;
+    reply.is_created = r[7].integer() == 1;
+    const Offset resurrected_end = r[8].integer();
+    const std::string epoch = EpochText(reply.epoch);
+    auto finish = [this, shard, request, reply = std::move(reply), wanted, resurrected_end,
+                   done = std::move(done)](LiveParts live) mutable {
+      if (live.code != StoreCode::kOk) {
+        return done({.code = live.code,
+                     .value = {},
+                     .message = absl::StrCat("shard ", shard.value, ": ", live.message)});
+      }
+      reply.live = std::move(live.parts);
+      FinishTake(shard, request, std::move(reply), wanted, resurrected_end, std::move(done));
+    };
+    std::make_shared<LiveReading>(ConnectionForShard(shard), keys, epoch, std::move(finish))->Run();
+  };
+  connection.Send(std::move(command), std::move(read_live));
+  // For those who look for shards to serve; refused for memory or lost, the next take says it
+  // again.
+  connection_.Send(Command({"SADD", RegistryKey(name_space_), absl::StrCat(shard.value)}),
+                   [](const CommandResult&) {});
+}
+
+void RedisShardStore::FinishTake(ShardId shard, const TakeRequest& request, TakeReply reply,
+                                 Offset wanted, Offset resurrected_end, Done<TakeReply> done) {
+  if (wanted == kNoOffset) wanted = LowestStart(reply);
+  reply.start = std::max(wanted, request.log_start);
+  reply.unreplayable = static_cast<uint64_t>(reply.start - wanted);
+  const bool has_commit = request.committed != kNoOffset && request.committed <= request.log_end;
+  const Offset counted_below = has_commit ? request.committed : kNoOffset;
+  const int64_t resurrected = CountResurrected(reply, resurrected_end, counted_below);
+  if (resurrected == 0 && reply.unreplayable == 0) return done(Succeeded(std::move(reply)));
+  Command command(scripts::kTook, 1, 5);
+  command.Add(KeysOf(shard).meta())
+      .Add(EpochText(reply.epoch))
+      .Add(wanted)
+      .Add(reply.start)
+      .Add(resurrected)
+      .Add(counted_below);
+  ConnectionForShard(shard).Send(std::move(command),
+                                 [shard, reply = std::move(reply),
+                                  done = std::move(done)](const CommandResult& result) mutable {
+                                   if (!result.ok()) return done(Failed<TakeReply>(shard, result));
+                                   done(Succeeded(std::move(reply)));
+                                 });
+}
+
+void RedisShardStore::Add(ShardId shard, AddRequest request, Done<ShardFigures> done) {
+  ConnectionForShard(shard).Send(
+      MakeAdd(KeysOf(shard), request),
+      [this, shard, done = std::move(done)](const CommandResult& result) mutable {
+        done(FiguresOf(shard, result));
+      });
+}
+
+void RedisShardStore::Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) {
+  const ShardKeys keys = KeysOf(shard);
+  Command command(scripts::kTick, 3, 4);
+  command.AddAll({keys.meta(), keys.due(), keys.inflight(), EpochText(request.epoch)});
+  command.Add(request.expected_watermark)
+      .Add(request.expected_clock.ms)
+      .Add(request.moves_clock ? "1" : "0");
+  ConnectionForShard(shard).Send(std::move(command), [this, shard, done = std::move(done)](
+                                                         const CommandResult& result) mutable {
+    done(FiguresOf(shard, result));
+  });
+}
+
+}  // namespace spillway::buffer

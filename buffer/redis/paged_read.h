@@ -1,0 +1,55 @@
+// Reads a shard in several calls as if at one instant: every reply begins with the shard's change
+// counter, and if one differs, everything is read again (design section 4, invariant 3).
+#ifndef SPILLWAY_BUFFER_REDIS_PAGED_READ_H_
+#define SPILLWAY_BUFFER_REDIS_PAGED_READ_H_
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "buffer/redis/connection.h"
+
+namespace spillway::buffer {
+
+// Owned by the calls it has sent: lives until End, or until the connection goes. Loop thread.
+class PagedRead : public std::enable_shared_from_this<PagedRead> {
+ public:
+  explicit PagedRead(RedisConnection& connection) : connection_(connection) {}
+  virtual ~PagedRead() = default;
+  void Run();  // begins, or begins again
+
+ protected:
+  using Handler = absl::AnyInvocable<void(const Reply&)>;
+
+  virtual void Begin() = 0;  // forgets an earlier attempt, says what is wanted first
+  virtual void End(StoreCode code, std::string message) = 0;  // once, last
+
+  void Want(Command command, Handler handler);
+  // Runs when all that is wanted so far has come. One at a time.
+  void Then(absl::AnyInvocable<void()> next) { next_ = std::move(next); }
+
+ private:
+  // So many calls at a time: other clients get their turn in between.
+  static constexpr size_t kMaxOutstanding = 4;
+  // A shard that changes more often than this while it is read is kUnavailable.
+  static constexpr int kMaxAttempts = 500;
+
+  void Pump();
+  void OnResult(int attempt, const CommandResult& result, Handler& handler);
+  void Finish(StoreCode code, std::string message);
+
+  RedisConnection& connection_;
+  int attempt_ = 0;
+  bool is_finished_ = false;
+  size_t outstanding_ = 0;
+  std::string changes_;
+  std::deque<std::pair<Command, Handler>> wanted_;
+  absl::AnyInvocable<void()> next_;
+};
+
+}  // namespace spillway::buffer
+
+#endif  // SPILLWAY_BUFFER_REDIS_PAGED_READ_H_

@@ -1,0 +1,58 @@
+-- Ends a claim whose parts have been delivered: deletes them. Accepted from anyone who names the
+-- claim, its lease end, its parts and their references; everything else is counted as stale.
+-- KEYS: meta, refs, inflight, attempts, claim, then per part its list and its references' lists
+-- ARGV: claim id, lease end, acknowledged, dead lettered and quarantined spans, then per part the
+--       number of its references
+-- Returns: 1 if the claim was known, Redis TIME
+-- include: common.lua
+local meta, refs, inflight, attempts, claim = unpack(KEYS, 1, 5)
+local m = call('HMGET', meta, 'format', 'claimed', 'changes', 'acknowledged', 'dead_lettered',
+  'quarantined', 'stale_acknowledges')
+if not m[1] then return {err = 'NO_SHARD'} end
+local wrong = wrong_type(refs, 'hash') or wrong_type(inflight, 'zset')
+  or wrong_type(attempts, 'hash') or wrong_type(claim, 'list')
+if wrong then return wrong end
+local now = micros(redis_time())
+local held = call('LRANGE', claim, 0, -1)
+
+local names, declared, everything = {}, {}, {}
+local k, name_at = 6, #meta + 1
+for i = 1, #ARGV - 5 do
+  local references = {}
+  names[i] = string.sub(KEYS[k], name_at)
+  for j = k + 1, k + tonumber(ARGV[i + 5]) do
+    references[#references + 1] = string.sub(KEYS[j], name_at)
+    everything[#everything + 1] = references[#references]
+  end
+  declared[i] = table.concat(references, ' ')
+  everything[#everything + 1] = names[i]
+  k = k + 1 + #references
+end
+
+local function is_known()
+  if not held[1] or string.match(held[1], '%d+$') ~= ARGV[2] then return false end
+  if #held ~= 1 + 2 * #names then return false end
+  local open = {}
+  for j = 2, #held, 2 do open[held[j]] = true end
+  local stored = hash_values(refs, names)
+  for i = 1, #names do
+    if not open[names[i]] or declared[i] ~= (stored[i] or '') then return false end
+    open[names[i]] = nil
+  end
+  return true
+end
+if not is_known() then
+  open_for_writing(meta)
+  call('HSET', meta, 'stale_acknowledges', (m[7] or 0) + 1)
+  return {0, now}
+end
+
+call('ZREM', inflight, ARGV[1] .. ' ' .. held[1])
+call('UNLINK', claim)
+for i = 6, #KEYS, 1000 do call('UNLINK', unpack(KEYS, i, math.min(i + 999, #KEYS))) end
+if call('HLEN', refs) > 0 then in_pages('HDEL', refs, names) end
+if call('HLEN', attempts) > 0 then in_pages('HDEL', attempts, everything) end
+call('HSET', meta, 'claimed', m[2] - #names, 'changes', m[3] + 1,
+  'acknowledged', (m[4] or 0) + ARGV[3], 'dead_lettered', (m[5] or 0) + ARGV[4],
+  'quarantined', (m[6] or 0) + ARGV[5])
+return {1, now}

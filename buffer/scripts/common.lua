@@ -1,0 +1,51 @@
+-- Included by every script.
+local call, pcall_redis = redis.call, redis.pcall
+
+-- An error naming key and type if `key` exists and is not a `want`; else nil.
+local function wrong_type(key, want)
+  local found = call('TYPE', key).ok
+  if found ~= want and found ~= 'none' then
+    return {err = 'KEYTYPE ' .. key .. ' is of type ' .. found .. ', not ' .. want}
+  end
+end
+
+-- Redis TIME in microseconds, as a number. As text: micros(now).
+local function redis_time()
+  local time = call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+local function micros(time)
+  return string.format('%.0f', time)
+end
+
+-- Calls command(key, …) with the elements of `list`, 1000 at a time.
+local function in_pages(command, key, list)
+  for i = 1, #list, 1000 do
+    call(command, key, unpack(list, i, math.min(i + 999, #list)))
+  end
+end
+
+-- The fields `names` of hash `key`, false where missing, without asking an empty hash.
+local function hash_values(key, names)
+  local values = {}
+  if #names == 0 or call('HLEN', key) == 0 then return values end
+  for i = 1, #names, 1000 do
+    local page = call('HMGET', key, unpack(names, i, math.min(i + 999, #names)))
+    for j = 1, #page do values[i + j - 1] = page[j] end
+  end
+  return values
+end
+
+-- Lowest deadline due or in flight, as a number, or nil.
+local function lowest_outstanding(due, inflight)
+  local waiting = tonumber(call('ZRANGE', due, 0, 0, 'WITHSCORES')[2])
+  local claimed = tonumber(call('ZRANGE', inflight, 0, 0, 'WITHSCORES')[2])
+  if waiting and claimed then return math.min(waiting, claimed) end
+  return waiting or claimed
+end
+
+-- First write of a script that has to work while Redis refuses writes for memory: a script is
+-- judged at its first write, and HDEL is never refused. Changes nothing.
+local function open_for_writing(meta)
+  call('HDEL', meta, '-')
+end

@@ -1,0 +1,24 @@
+-- Ends a claim that was not delivered: its parts are due again, with their old deadlines.
+-- KEYS: meta, due, inflight, attempts, claim
+-- ARGV: claim id, 1 to count an attempt
+-- Returns: 1 if the claim was known
+-- include: common.lua
+local meta, due, inflight, attempts, claim = unpack(KEYS)
+local m = call('HMGET', meta, 'format', 'claimed', 'changes', 'released')
+if not m[1] then return {err = 'NO_SHARD'} end
+local wrong = wrong_type(due, 'zset') or wrong_type(inflight, 'zset')
+  or wrong_type(attempts, 'hash') or wrong_type(claim, 'list')
+if wrong then return wrong end
+local held = call('LRANGE', claim, 0, -1)
+if not held[1] then return 0 end
+local count = (#held - 1) / 2
+local scores = {}
+for j = 2, #held, 2 do scores[j - 1], scores[j] = held[j + 1], held[j] end
+call('ZREM', inflight, ARGV[1] .. ' ' .. held[1])
+call('UNLINK', claim)
+in_pages('ZADD', due, scores)
+if ARGV[2] == '1' then
+  for j = 2, #held, 2 do call('HINCRBY', attempts, held[j], 1) end
+end
+call('HSET', meta, 'claimed', m[2] - count, 'changes', m[3] + 1, 'released', (m[4] or 0) + count)
+return 1
