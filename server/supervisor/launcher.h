@@ -34,7 +34,6 @@ struct ExitReport {
   int value = 0;                          // exit code or signal number
   std::vector<std::string> last_lines;    // of its output, newest last, bounded
   std::chrono::microseconds cpu_time{0};  // of its whole life; 0 if not known
-  std::string ToString() const;           // "exited with 3", "killed by SIGKILL", "gone"
 };
 
 // A process left over from an earlier server (or by a person), proven to be what its lock file

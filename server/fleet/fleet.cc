@@ -1,0 +1,205 @@
+#include "server/fleet/fleet.h"
+
+#include <algorithm>
+
+#include "server/fleet/reconcile.h"
+
+namespace spillway::fleet {
+namespace {
+
+// A gap between steps longer than this means that this process itself stood still (stopped, machine
+// asleep): then nobody else was silent.
+constexpr Duration kOwnPause = 3 * kLongestTick;
+
+Pool* MutablePool(Fleet& fleet, const std::string& name) {
+  return const_cast<Pool*>(FindPool(fleet, name));
+}
+
+class Stepper {
+ public:
+  Stepper(Fleet& fleet, Instant now, const Limits& limits, std::vector<Action>& actions)
+      : fleet_(fleet), now_(now), limits_(limits), actions_(actions) {}
+
+  void On(const Tick&) {}  // every step ticks every worker
+
+  void On(const OfWorker& of) {
+    const auto found = fleet_.workers.find(of.worker);
+    if (found == fleet_.workers.end()) return;
+    const bool is_adoption = std::holds_alternative<Adopted>(of.event);
+    if (found->second.generation != of.generation && !is_adoption) return;
+    StepWorker(fleet_, of.worker, of.event, now_, limits_, actions_);
+    if (const auto* reported = std::get_if<Reported>(&of.event)) LearnShards(*reported->report);
+  }
+
+  void On(const FoundLeftovers& found) {
+    for (const Leftover& leftover : found.leftovers) Adopt(leftover);
+  }
+
+  void Adopt(const Leftover& found) {
+    Pool* pool = MutablePool(fleet_, found.worker.pool);
+    if (pool == nullptr) {
+      if (found.pid == 0) return;
+      fleet_.pools.push_back({.name = found.worker.pool, .is_configured = false});
+      pool = &fleet_.pools.back();
+    }
+    Generation& floor = pool->generations[found.worker.slot];
+    floor = std::max(floor, found.generation);
+    if (found.pid == 0) return;
+    // What runs shows what was wished before: a resize outlives the server that did it.
+    if (pool->is_configured && pool->scale_owner == config::ScaleOwner::kSpillway) {
+      pool->desired = std::max(pool->desired, std::min(found.worker.slot + 1, pool->max));
+    }
+    Worker worker;
+    worker.key = found.worker;
+    worker.role = pool->role;
+    fleet_.workers.emplace(found.worker, std::move(worker));
+    fleet_.adoption_deadline = now_ + limits_.health.handover_timeout;
+    StepWorker(fleet_, found.worker, Adopted{found.pid, found.generation}, now_, limits_, actions_);
+  }
+
+  void On(const SaidGoodbye& goodbye) {
+    const auto worker = fleet_.workers.find(goodbye.worker);
+    if (worker == fleet_.workers.end() || worker->second.generation != goodbye.generation) return;
+    worker->second.has_left = true;
+    for (auto& [id, shard] : fleet_.shards) {
+      const bool is_kept = std::count(goodbye.still_held.begin(), goodbye.still_held.end(), id) > 0;
+      const bool is_its = shard.handover && shard.handover->from == goodbye.worker &&
+                          shard.handover->generation == goodbye.generation;
+      if (is_its && !is_kept) shard.handover.reset();
+      const bool owns =
+          shard.owner == goodbye.worker && shard.owner_generation == goodbye.generation;
+      if (owns && !is_kept) shard.owner.reset();
+    }
+  }
+
+  void On(const ShardsFound& found) {
+    for (int32_t id = 0; id < found.count; ++id) fleet_.shards.try_emplace(ShardId{id});
+  }
+
+  void On(const PoolResized& resized) {
+    Pool* pool = MutablePool(fleet_, resized.pool);
+    if (pool == nullptr) return;
+    pool->desired = resized.desired;
+    pool->min = resized.min;
+    pool->max = resized.max;
+    ++pool->revision;
+  }
+
+  void On(const PoolStarted& started) {
+    Pool* pool = MutablePool(fleet_, started.pool);
+    if (pool == nullptr) return;
+    if (pool->state != PoolState::kRunning) ++pool->revision;
+    pool->state = PoolState::kRunning;
+    for (auto& [key, worker] : fleet_.workers) {
+      if (key.pool != started.pool || worker.state != WorkerState::kCrashLoop) continue;
+      StepWorker(fleet_, key, ResetBudget{}, now_, limits_, actions_);
+    }
+  }
+
+  void On(const PoolStopped& stopped) {
+    Pool* pool = MutablePool(fleet_, stopped.pool);
+    if (pool == nullptr || pool->state == PoolState::kStopped) return;
+    pool->state = PoolState::kStopped;
+    ++pool->revision;
+  }
+
+  void On(const ShutDown&) { fleet_.is_shutting_down = true; }
+
+  // Time we slept does not count against anyone.
+  void ForgiveOwnPause() {
+    const Duration gap = now_ - fleet_.last_step;
+    fleet_.last_step = now_;
+    if (gap <= kOwnPause) return;
+    for (auto& [key, worker] : fleet_.workers) {
+      worker.report_at += gap;
+      worker.started_at += gap;
+      if (worker.deadline != kNever) worker.deadline += gap;
+      for (auto& [shard, stall] : worker.stalls) stall.since += gap;
+    }
+  }
+
+  void TickWorkers() {
+    for (auto& [key, worker] : fleet_.workers) {
+      StepWorker(fleet_, key, Tick{}, now_, limits_, actions_);
+    }
+  }
+
+ private:
+  // A shard that a worker has exists, whatever discovery knows yet.
+  void LearnShards(const wire::WorkerReport& report) {
+    for (const wire::ShardReport& shard : report.shards) fleet_.shards.try_emplace(shard.shard);
+  }
+
+  Fleet& fleet_;
+  const Instant now_;
+  const Limits& limits_;
+  std::vector<Action>& actions_;
+};
+
+}  // namespace
+
+Fleet MakeFleet(const config::Config& config, uint64_t first_sequence, Instant now) {
+  Fleet fleet;
+  for (const config::Pool& pool : config.pools) {
+    const wire::Role role =
+        pool.role == config::Role::kIngest ? wire::Role::kIngest : wire::Role::kFlush;
+    fleet.pools.push_back({.name = pool.name,
+                           .role = role,
+                           .desired = pool.replicas,
+                           .min = pool.min,
+                           .max = pool.max,
+                           .scale_owner = pool.scale_owner});
+  }
+  fleet.order_sequence = first_sequence;
+  fleet.last_step = now;
+  return fleet;
+}
+
+Transition Step(Fleet fleet, const Event& event, Instant now, const Limits& limits) {
+  Transition transition{std::move(fleet), {}};
+  Stepper stepper(transition.fleet, now, limits, transition.actions);
+  stepper.ForgiveOwnPause();
+  std::visit([&](const auto& e) { stepper.On(e); }, event);
+  stepper.TickWorkers();
+  ReconcilePools(transition.fleet, now, limits, transition.actions);
+  ReconcileShards(transition.fleet, now, limits);
+  ReconcileOrders(transition.fleet, now, limits, transition.actions);
+  return transition;
+}
+
+Instant NextTick(const Fleet& fleet, Instant now, const Limits& limits) {
+  Instant next = now + kLongestTick;
+  for (const auto& [key, worker] : fleet.workers) next = std::min(next, NextTick(worker, limits));
+  for (const auto& [id, shard] : fleet.shards) {
+    if (shard.handover)
+      next = std::min(next, shard.handover->since + limits.health.handover_timeout);
+  }
+  return std::max(next, now);
+}
+
+const Pool* FindPool(const Fleet& fleet, const std::string& name) {
+  for (const Pool& pool : fleet.pools) {
+    if (pool.name == name) return &pool;
+  }
+  return nullptr;
+}
+
+Welcoming JudgeHello(const Fleet& fleet, const wire::Hello& hello) {
+  const Pool* pool = FindPool(fleet, hello.pool);
+  if (pool == nullptr || (pool->is_configured && pool->role != hello.role) || hello.slot < 0) {
+    return Welcoming::kUnknown;
+  }
+  const auto found = fleet.workers.find({hello.pool, hello.slot});
+  if (found == fleet.workers.end()) return Welcoming::kUnknown;
+  const Worker& worker = found->second;
+  if (!worker.has_process) {
+    // Between the order to start and the start's answer nobody else may have the slot.
+    const bool may_adopt = hello.generation.value != 0 && hello.generation >= worker.generation &&
+                           worker.state != WorkerState::kPending;
+    return may_adopt ? Welcoming::kAdopt : Welcoming::kStale;
+  }
+  if (worker.generation != hello.generation || worker.pid != hello.pid) return Welcoming::kStale;
+  return worker.is_attached ? Welcoming::kDuplicate : Welcoming::kAccept;
+}
+
+}  // namespace spillway::fleet

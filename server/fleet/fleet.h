@@ -1,0 +1,134 @@
+// The whole fleet as one value and one function: Step takes an event and answers with the next
+// state and what to do. After every event it plans anew, so a lost message costs nothing but time.
+#ifndef SPILLWAY_SERVER_FLEET_FLEET_H_
+#define SPILLWAY_SERVER_FLEET_FLEET_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "config/config.h"
+#include "server/fleet/limits.h"
+#include "server/fleet/shard_plan.h"
+#include "server/fleet/worker.h"
+#include "server/fleet/worker_machine.h"
+
+namespace spillway::fleet {
+
+// Slots are stable places 0…n−1: growing adds the next ones, shrinking takes the highest away.
+// (Which worker has least to drain hardly matters, since shards are handed over in moments; names
+// that stay do.)
+struct Pool {
+  std::string name;
+  wire::Role role = wire::Role::kIngest;
+  int32_t desired = 0, min = 0, max = 0;
+  config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
+  PoolState state = PoolState::kRunning;
+  bool is_configured = true;  // false: only leftovers of a pool that is no more; goes with them
+  uint64_t revision = 1;      // of the wish
+  std::map<int32_t, Generation> generations{};  // floor for the next start of slots without a worker
+};
+
+// A shard that has been taken from its owner's order and is not yet proven free.
+struct Handover {
+  WorkerKey from;
+  Generation generation;    // of `from`
+  uint64_t removed_in = 0;  // the order of `from` that no longer names the shard
+  Instant since;
+};
+
+struct Shard {
+  std::optional<WorkerKey> owner;  // whose order names it
+  Generation owner_generation;
+  std::optional<Handover> handover;  // never together with an owner
+  std::optional<WorkerKey> desired;
+};
+
+struct Fleet {
+  std::vector<Pool> pools;
+  std::map<WorkerKey, Worker> workers;
+  std::map<ShardId, Shard> shards;
+  uint64_t order_sequence = 0;  // of the newest order to anyone
+  bool is_shutting_down = false;
+  // Until then shards without an owner wait for the adopted workers to say what they hold.
+  Instant adoption_deadline = Instant::min();
+  Instant last_step;  // to notice that we ourselves were stopped
+};
+
+// ---- events: those of one worker, and those of the whole ----------------------------------------
+
+struct OfWorker {
+  WorkerKey worker;
+  Generation generation;  // of the process it is about; others are refused. Adopted: its own
+  WorkerEvent event;
+};
+// A process of an earlier server. One with pid 0 only tells the generation.
+struct Leftover {
+  WorkerKey worker;
+  Generation generation;
+  int64_t pid = 0;
+};
+// The first event of all: what earlier servers left, if anything. One event, since whatever slot it
+// does not name is started at once.
+struct FoundLeftovers {
+  std::vector<Leftover> leftovers;
+};
+struct SaidGoodbye {
+  WorkerKey worker;
+  Generation generation;
+  std::vector<ShardId> still_held;
+};
+struct ShardsFound {
+  int32_t count = 0;
+};
+struct PoolResized {
+  std::string pool;
+  int32_t desired = 0, min = 0, max = 0;
+};
+struct PoolStarted {
+  std::string pool;
+};
+struct PoolStopped {
+  std::string pool;
+};
+struct ShutDown {};
+
+using Event = std::variant<Tick, OfWorker, FoundLeftovers, SaidGoodbye, ShardsFound, PoolResized,
+                           PoolStarted, PoolStopped, ShutDown>;
+
+struct Transition {
+  Fleet fleet;
+  std::vector<Action> actions;
+};
+
+// A fleet that wants what the configuration says and has nothing yet. Orders are numbered from
+// above `first_sequence`: choose it higher than an earlier server's (a wall clock in µs).
+Fleet MakeFleet(const config::Config& config, uint64_t first_sequence, Instant now);
+
+// Events about pools, workers or generations that are not there change nothing.
+Transition Step(Fleet fleet, const Event& event, Instant now, const Limits& limits);
+
+// When Step wants its next Tick at the latest; at most kLongestTick after `now`.
+inline constexpr Duration kLongestTick = std::chrono::seconds(1);
+Instant NextTick(const Fleet& fleet, Instant now, const Limits& limits);
+
+const Pool* FindPool(const Fleet& fleet, const std::string& name);
+
+// What to answer a worker that says Hello.
+enum class Welcoming {
+  kAccept,
+  kAdopt,      // a live process that nobody knew, for a slot without one: Adopted, then accept
+  kUnknown,    // no such pool, slot or role
+  kStale,      // a newer process has the slot
+  kDuplicate,  // this very process is attached already
+};
+Welcoming JudgeHello(const Fleet& fleet, const wire::Hello& hello);
+
+}  // namespace spillway::fleet
+
+#endif  // SPILLWAY_SERVER_FLEET_FLEET_H_

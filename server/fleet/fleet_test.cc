@@ -1,0 +1,364 @@
+#include "server/fleet/fleet.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace spillway::fleet {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+config::Config TwoPools(int ingest, int flush) {
+  config::Config config;
+  config::Pool a, b;
+  a.name = "ingest";
+  a.replicas = ingest;
+  b.name = "flush";
+  b.role = config::Role::kFlush;
+  b.replicas = flush;
+  config.pools = {a, b};
+  return config;
+}
+
+WorkerKey F(int slot) { return {"flush", slot}; }
+
+class FleetTest : public ::testing::Test {
+ protected:
+  void Make(int ingest, int flush) {
+    fleet_ = MakeFleet(TwoPools(ingest, flush), 1000, now_);
+    Do(FoundLeftovers{});
+  }
+  void Do(const Event& event) {
+    Transition transition = Step(std::move(fleet_), event, now_, limits_);
+    fleet_ = std::move(transition.fleet);
+    actions_ = std::move(transition.actions);
+    for (const Action& action : actions_) {
+      if (const auto* order = std::get_if<SendOrder>(&action))
+        orders_[order->worker] = order->order;
+    }
+  }
+  void OfThe(const WorkerKey& key, const WorkerEvent& event) {
+    Do(OfWorker{key, fleet_.workers.at(key).generation, event});
+  }
+  void Start(const WorkerKey& key) { OfThe(key, Started{100 + key.slot}); }
+  // The worker's next report: it has obeyed its newest order, unless told what it holds.
+  void Says(const WorkerKey& key, std::vector<int> held, uint64_t order_sequence) {
+    auto report = std::make_shared<wire::WorkerReport>();
+    report->is_ready = true;
+    report->order_sequence = order_sequence;
+    for (const int id : held) {
+      wire::ShardReport shard;
+      shard.shard = ShardId{id};
+      shard.stage = wire::ShardStage::kOwned;
+      report->shards.push_back(shard);
+    }
+    OfThe(key, Reported{report});
+  }
+  void Obeys(const WorkerKey& key) {
+    std::vector<int> held;
+    for (const ShardId id : orders_[key].shards) held.push_back(id.value);
+    Says(key, held, orders_[key].sequence);
+  }
+  void MakeReady(const WorkerKey& key) {
+    Start(key);
+    OfThe(key, Attached{"u", "1"});
+    Says(key, {}, 0);
+    Obeys(key);
+  }
+  std::vector<int> Ordered(const WorkerKey& key) {
+    std::vector<int> shards;
+    for (const ShardId id : orders_[key].shards) shards.push_back(id.value);
+    return shards;
+  }
+  WorkerState StateOf(const WorkerKey& key) { return fleet_.workers.at(key).state; }
+  template <typename T>
+  std::vector<WorkerKey> Targets() {
+    std::vector<WorkerKey> targets;
+    for (const Action& action : actions_) {
+      if (const T* of_kind = std::get_if<T>(&action)) targets.push_back(of_kind->worker);
+    }
+    return targets;
+  }
+  void Advance(Duration d) {
+    for (; d > Duration(0); d -= milliseconds(500)) {
+      now_ += milliseconds(500);
+      Do(Tick{});
+    }
+  }
+
+  Instant now_ = Instant(seconds(1000));
+  Limits limits_;
+  Fleet fleet_;
+  std::vector<Action> actions_;
+  std::map<WorkerKey, wire::Order> orders_;  // newest sent
+};
+
+TEST_F(FleetTest, StartsEverySlotOnce) {
+  Make(1, 2);
+  EXPECT_THAT(Targets<Spawn>(), ElementsAre(F(0), F(1), WorkerKey{"ingest", 0}));
+  Do(Tick{});
+  EXPECT_THAT(Targets<Spawn>(), IsEmpty());
+}
+
+TEST_F(FleetTest, ShardsGoToReadyWorkersOnly) {
+  Make(0, 2);
+  Do(ShardsFound{4});
+  Start(F(0));
+  EXPECT_THAT(Targets<SendOrder>(), IsEmpty());
+  OfThe(F(0), Attached{"u", "1"});
+  Says(F(0), {}, 0);
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0, 1, 2, 3));
+  EXPECT_GT(orders_[F(0)].sequence, 1000u);
+}
+
+TEST_F(FleetTest, AShardIsGivenOnOnlyWhenItsOwnerHasGivenItUp) {
+  Make(0, 2);
+  Do(ShardsFound{4});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0, 1));
+  EXPECT_THAT(Ordered(F(1)), IsEmpty()) << "the old owner has not given them up";
+  Says(F(0), {0, 1}, orders_[F(0)].sequence - 1);
+  EXPECT_THAT(Ordered(F(1)), IsEmpty()) << "a report from before the order proves nothing";
+  Says(F(0), {0, 1, 2}, orders_[F(0)].sequence);
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(3)) << "one of the two is free";
+  Obeys(F(0));
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(2, 3));
+}
+
+TEST_F(FleetTest, AnOwnerThatDoesNotAnswerIsWaitedForUntilTheHandoverTimeout) {
+  limits_.health.silence_timeout = config::Milliseconds(3'600'000);
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  Advance(limits_.health.handover_timeout - seconds(1));
+  EXPECT_THAT(Ordered(F(1)), IsEmpty());
+  Advance(seconds(1));
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(1));
+}
+
+TEST_F(FleetTest, TheShardsOfAProvenDeadWorkerAreFreeAtOnce) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  Obeys(F(0));
+  Obeys(F(1));
+  OfThe(F(0), Exited{Exited::Kind::kSignaled, 9, {}});
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(0, 1));
+}
+
+TEST_F(FleetTest, ReportsOfAnOldGenerationAreRefused) {
+  Make(0, 1);
+  MakeReady(F(0));
+  OfThe(F(0), Exited{Exited::Kind::kExited, 1, {}});
+  Advance(seconds(2));
+  Start(F(0));
+  auto report = std::make_shared<wire::WorkerReport>();
+  report->is_ready = true;
+  Do(OfWorker{F(0), Generation{1}, Reported{report}});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kStarting);
+  Do(OfWorker{F(0), Generation{1}, Exited{}});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kStarting);
+  OfThe(F(0), Reported{report});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kReady);
+}
+
+TEST_F(FleetTest, ShrinkingDrainsTheHighestSlots) {
+  Make(0, 3);
+  Do(ShardsFound{3});
+  for (int slot = 0; slot < 3; ++slot) MakeReady(F(slot));
+  for (int slot = 0; slot < 3; ++slot) Obeys(F(slot));
+  Do(PoolResized{"flush", 1, 1, 8});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kReady);
+  EXPECT_EQ(StateOf(F(1)), WorkerState::kDraining);
+  EXPECT_EQ(StateOf(F(2)), WorkerState::kDraining);
+  EXPECT_TRUE(orders_[F(2)].drain);
+  EXPECT_THAT(Ordered(F(2)), IsEmpty());
+  OfThe(F(2), Exited{Exited::Kind::kExited, 0, {}});
+  EXPECT_FALSE(fleet_.workers.contains(F(2)));
+  EXPECT_THAT(Ordered(F(0)), ::testing::SizeIs(2));
+}
+
+TEST_F(FleetTest, ASlotThatComesBackGetsAHigherGeneration) {
+  Make(0, 2);
+  MakeReady(F(1));
+  Do(PoolResized{"flush", 1, 1, 8});
+  OfThe(F(1), Exited{Exited::Kind::kExited, 0, {}});
+  Do(PoolResized{"flush", 2, 1, 8});
+  EXPECT_EQ(fleet_.workers.at(F(1)).generation, Generation{2});
+}
+
+TEST_F(FleetTest, AStoppedPoolKeepsItsSlotsAndStartsThemAgain) {
+  Make(0, 1);
+  MakeReady(F(0));
+  Do(PoolStopped{"flush"});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kDraining);
+  OfThe(F(0), Exited{Exited::Kind::kExited, 0, {}});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kStopped);
+  Do(PoolStarted{"flush"});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kPending);
+}
+
+TEST_F(FleetTest, StartingAPoolGivesCrashLoopsAnotherChance) {
+  Make(0, 1);
+  Start(F(0));
+  OfThe(F(0), Exited{Exited::Kind::kExited, 78, {}});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kCrashLoop);
+  Do(PoolStarted{"flush"});
+  EXPECT_THAT(Targets<Spawn>(), ElementsAre(F(0)));
+}
+
+TEST_F(FleetTest, ShutDownEndsEveryoneAndStartsNoOne) {
+  Make(1, 1);
+  MakeReady(F(0));
+  Start({"ingest", 0});
+  Do(ShutDown{});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kDraining);
+  EXPECT_EQ(StateOf({"ingest", 0}), WorkerState::kStopping) << "no stream: TERM";
+  OfThe(F(0), Exited{});
+  Advance(seconds(60));
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kStopped);
+}
+
+TEST_F(FleetTest, AnOrderThatGotLostIsSentAgain) {
+  Make(0, 1);
+  Do(ShardsFound{1});
+  MakeReady(F(0));
+  Says(F(0), {}, 0);
+  now_ += 2 * limits_.health.report_interval;
+  Says(F(0), {}, 0);
+  EXPECT_THAT(Targets<SendOrder>(), ElementsAre(F(0)));
+  Obeys(F(0));
+  now_ += 2 * limits_.health.report_interval;
+  Obeys(F(0));
+  EXPECT_THAT(Targets<SendOrder>(), IsEmpty());
+}
+
+TEST_F(FleetTest, ANewStreamGetsTheNewestOrder) {
+  Make(0, 1);
+  Do(ShardsFound{1});
+  MakeReady(F(0));
+  OfThe(F(0), Detached{});
+  Do(ShardsFound{2});
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0));
+  OfThe(F(0), Attached{"u", "1"});
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0, 1));
+}
+
+TEST_F(FleetTest, AWorkerThatSaidGoodbyeHasNoShards) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  Obeys(F(0));
+  Do(SaidGoodbye{F(0), Generation{1}, {}});
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(0, 1));
+}
+
+TEST_F(FleetTest, OurOwnPauseIsNobodysSilence) {
+  Make(0, 1);
+  MakeReady(F(0));
+  now_ += std::chrono::hours(1);
+  Do(Tick{});
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kReady);
+}
+
+// ---- a server that starts among running workers -------------------------------------------------
+
+TEST_F(FleetTest, AdoptsWhatRunsAndStartsTheRest) {
+  fleet_ = MakeFleet(TwoPools(0, 2), 1000, now_);
+  Do(FoundLeftovers{{{F(1), Generation{4}, 77}, {F(0), Generation{9}, 0}}});
+  EXPECT_EQ(StateOf(F(1)), WorkerState::kStarting);
+  EXPECT_EQ(fleet_.workers.at(F(1)).pid, 77);
+  EXPECT_THAT(Targets<Spawn>(), ElementsAre(F(0)));
+  EXPECT_EQ(fleet_.workers.at(F(0)).generation, Generation{10}) << "above the dead one's";
+}
+
+TEST_F(FleetTest, ShardsWaitForAdoptedWorkersToSpeak) {
+  fleet_ = MakeFleet(TwoPools(0, 2), 1000, now_);
+  Do(FoundLeftovers{{{F(1), Generation{4}, 77}}});
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  EXPECT_THAT(Ordered(F(0)), IsEmpty());
+  OfThe(F(1), Attached{"u", "1"});
+  Says(F(1), {1}, 55);
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(1)) << "it keeps what it holds";
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0));
+}
+
+TEST_F(FleetTest, OrdersAreNumberedAboveWhatAnEarlierServerGave) {
+  fleet_ = MakeFleet(TwoPools(0, 1), 1000, now_);
+  Do(FoundLeftovers{{{F(0), Generation{4}, 77}}});
+  Do(ShardsFound{1});
+  OfThe(F(0), Attached{"u", "1"});
+  Says(F(0), {0}, 5000);
+  EXPECT_GT(orders_[F(0)].sequence, 5000u);
+}
+
+TEST_F(FleetTest, AMuteAdoptedWorkerDoesNotHoldShardsBackForEver) {
+  limits_.health.silence_timeout = config::Milliseconds(3'600'000);
+  fleet_ = MakeFleet(TwoPools(0, 2), 1000, now_);
+  Do(FoundLeftovers{{{F(1), Generation{4}, 77}}});
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  Advance(limits_.health.handover_timeout);
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0, 1));
+}
+
+TEST_F(FleetTest, AResizeOutlivesTheServer) {
+  fleet_ = MakeFleet(TwoPools(0, 1), 1000, now_);
+  Do(FoundLeftovers{{{F(0), Generation{4}, 77}, {F(2), Generation{4}, 78}}});
+  EXPECT_EQ(FindPool(fleet_, "flush")->desired, 3);
+}
+
+TEST_F(FleetTest, WorkersOfAPoolThatIsNoMoreAreEnded) {
+  fleet_ = MakeFleet(TwoPools(0, 1), 1000, now_);
+  Do(FoundLeftovers{{{{"old", 0}, Generation{4}, 77}}});
+  EXPECT_EQ(StateOf({"old", 0}), WorkerState::kStopping);
+  OfThe({"old", 0}, Exited{});
+  EXPECT_EQ(FindPool(fleet_, "old"), nullptr);
+}
+
+TEST_F(FleetTest, JudgesAHello) {
+  Make(0, 1);
+  Start(F(0));
+  wire::Hello hello;
+  hello.role = wire::Role::kFlush;
+  hello.pool = "flush";
+  hello.pid = 100;
+  hello.generation = Generation{1};
+  EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kAccept);
+  OfThe(F(0), Attached{"u", "1"});
+  EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kDuplicate);
+  hello.pid = 101;
+  EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kStale);
+  hello.slot = 5;
+  EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kUnknown);
+  hello.slot = 0;
+  hello.role = wire::Role::kIngest;
+  EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kUnknown);
+  OfThe(F(0), Exited{});
+  hello.role = wire::Role::kFlush;
+  EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kAdopt);
+  hello.generation = Generation{0};
+  EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kStale);
+}
+
+TEST_F(FleetTest, UnknownNamesChangeNothing) {
+  Make(0, 1);
+  Do(OfWorker{{"none", 0}, Generation{1}, Exited{}});
+  Do(PoolResized{"none", 3, 1, 8});
+  Do(PoolStopped{"none"});
+  Do(PoolStarted{"none"});
+  EXPECT_THAT(actions_, IsEmpty());
+}
+
+}  // namespace
+}  // namespace spillway::fleet

@@ -1,0 +1,229 @@
+#include "server/fleet/reconcile.h"
+
+#include <algorithm>
+#include <set>
+
+namespace spillway::fleet {
+namespace {
+
+bool IsFlushWorkerAlive(const Worker& worker) {
+  return worker.role == wire::Role::kFlush && worker.has_process;
+}
+
+// Whether a worker may own shards.
+bool IsEligible(const Fleet& fleet, const Worker& worker) {
+  const Pool* pool = FindPool(fleet, worker.key.pool);
+  // It may also be leaving by itself, told by somebody else.
+  const bool is_leaving =
+      worker.has_left || (worker.report != nullptr && worker.report->is_draining);
+  return IsFlushWorkerAlive(worker) && worker.state == WorkerState::kReady && worker.is_wanted &&
+         !is_leaving && pool != nullptr && pool->state == PoolState::kRunning;
+}
+
+const Worker* FindLive(const Fleet& fleet, const WorkerKey& key, Generation generation) {
+  const auto found = fleet.workers.find(key);
+  if (found == fleet.workers.end()) return nullptr;
+  const Worker& worker = found->second;
+  return worker.has_process && worker.generation == generation ? &worker : nullptr;
+}
+
+// ---- pools --------------------------------------------------------------------------------------
+
+std::set<WorkerKey> WantedSlots(const Fleet& fleet) {
+  std::set<WorkerKey> wanted;
+  if (fleet.is_shutting_down) return wanted;
+  for (const Pool& pool : fleet.pools) {
+    if (pool.state == PoolState::kStopped || !pool.is_configured) continue;
+    for (int32_t slot = 0; slot < pool.desired; ++slot) wanted.insert({pool.name, slot});
+  }
+  return wanted;
+}
+
+Worker NewWorker(const Pool& pool, const WorkerKey& key) {
+  Worker worker;
+  worker.key = key;
+  worker.role = pool.role;
+  const auto floor = pool.generations.find(key.slot);
+  if (floor != pool.generations.end()) worker.generation = floor->second;
+  return worker;
+}
+
+Pool* FindPool(Fleet& fleet, const std::string& name) {
+  return const_cast<Pool*>(FindPool(static_cast<const Fleet&>(fleet), name));
+}
+
+// Forgets the stopped workers of slots that are no more; of their generations the floor stays.
+void RemoveStopped(Fleet& fleet) {
+  std::erase_if(fleet.workers, [&](const auto& entry) {
+    const Worker& worker = entry.second;
+    Pool* pool = FindPool(fleet, worker.key.pool);
+    const bool has_place = pool->is_configured && worker.key.slot < pool->desired;
+    if (worker.state != WorkerState::kStopped || has_place) return false;
+    pool->generations[worker.key.slot] = worker.generation;
+    return true;
+  });
+  std::erase_if(fleet.pools, [&](const Pool& pool) {
+    return !pool.is_configured &&
+           std::none_of(fleet.workers.begin(), fleet.workers.end(),
+                        [&](const auto& entry) { return entry.first.pool == pool.name; });
+  });
+}
+
+// ---- shards -------------------------------------------------------------------------------------
+
+// Owners that can no longer own: free at once if proven dead, else asked to hand over.
+void ReleaseShards(Fleet& fleet, Instant now) {
+  for (auto& [id, shard] : fleet.shards) {
+    if (!shard.owner) continue;
+    const Worker* owner = FindLive(fleet, *shard.owner, shard.owner_generation);
+    if (owner != nullptr && IsEligible(fleet, *owner)) continue;
+    if (owner != nullptr) {
+      shard.handover = Handover{*shard.owner, shard.owner_generation, 0, now};
+    }
+    shard.owner.reset();
+  }
+}
+
+bool IsHandedOver(const Fleet& fleet, ShardId id, const Handover& handover, Instant now,
+                  const Limits& limits) {
+  const Worker* from = FindLive(fleet, handover.from, handover.generation);
+  if (from == nullptr || now - handover.since >= limits.health.handover_timeout) return true;
+  // A report from before the order that took the shard away proves nothing.
+  const bool has_obeyed = handover.removed_in != 0 && from->report != nullptr &&
+                          from->report->order_sequence >= handover.removed_in;
+  return has_obeyed && !Holds(*from, id);
+}
+
+// Who holds the shard by its own word, without being asked to: after a restart of the server. Of
+// several the one with the highest epoch.
+std::optional<WorkerKey> HolderOf(const Fleet& fleet, ShardId id) {
+  std::optional<WorkerKey> holder;
+  Epoch best;
+  for (const auto& [key, worker] : fleet.workers) {
+    if (!IsEligible(fleet, worker) || worker.report == nullptr) continue;
+    for (const wire::ShardReport& held : worker.report->shards) {
+      if (held.shard != id || held.stage == wire::ShardStage::kReleasing) continue;
+      if (holder && held.epoch < best) continue;
+      holder = key;
+      best = held.epoch;
+    }
+  }
+  return holder;
+}
+
+bool IsAdoptionPending(const Fleet& fleet, Instant now) {
+  if (now >= fleet.adoption_deadline) return false;
+  return std::any_of(fleet.workers.begin(), fleet.workers.end(), [](const auto& entry) {
+    const Worker& worker = entry.second;
+    return IsFlushWorkerAlive(worker) && worker.is_adopted && worker.report == nullptr;
+  });
+}
+
+// While adopted workers have not spoken, shards only go to those that say they hold them.
+ShardOwners PlanNow(const Fleet& fleet, Instant now) {
+  ShardOwners owners;
+  for (const auto& [id, shard] : fleet.shards) {
+    owners[id] = shard.owner ? shard.owner : HolderOf(fleet, id);
+  }
+  if (IsAdoptionPending(fleet, now)) return owners;
+  std::vector<Candidate> candidates;
+  for (const auto& [key, worker] : fleet.workers) {
+    if (IsEligible(fleet, worker)) candidates.push_back({key, worker.is_attached});
+  }
+  return PlanShards(owners, candidates);
+}
+
+std::vector<ShardId> OrderedShards(const Fleet& fleet, const WorkerKey& key) {
+  std::vector<ShardId> shards;
+  for (const auto& [id, shard] : fleet.shards) {
+    if (shard.owner == key) shards.push_back(id);
+  }
+  return shards;
+}
+
+}  // namespace
+
+void StepWorker(Fleet& fleet, const WorkerKey& key, const WorkerEvent& event, Instant now,
+                const Limits& limits, std::vector<Action>& actions) {
+  Worker& worker = fleet.workers.at(key);
+  WorkerTransition transition = Step(std::move(worker), event, now, limits);
+  worker = std::move(transition.worker);
+  std::move(transition.actions.begin(), transition.actions.end(), std::back_inserter(actions));
+}
+
+void ReconcilePools(Fleet& fleet, Instant now, const Limits& limits, std::vector<Action>& actions) {
+  const std::set<WorkerKey> wanted = WantedSlots(fleet);
+  for (const WorkerKey& key : wanted) {
+    if (!fleet.workers.contains(key)) {
+      fleet.workers.emplace(key, NewWorker(*FindPool(fleet, key.pool), key));
+    }
+    StepWorker(fleet, key, Want{}, now, limits, actions);
+  }
+  for (auto& [key, worker] : fleet.workers) {
+    if (worker.is_wanted && !wanted.contains(key)) {
+      StepWorker(fleet, key, Retire{}, now, limits, actions);
+    }
+  }
+  RemoveStopped(fleet);
+}
+
+void ReconcileShards(Fleet& fleet, Instant now, const Limits& limits) {
+  ReleaseShards(fleet, now);
+  for (auto& [id, shard] : fleet.shards) {
+    if (shard.handover && IsHandedOver(fleet, id, *shard.handover, now, limits)) {
+      shard.handover.reset();
+    }
+  }
+  for (const auto& [id, next] : PlanNow(fleet, now)) {
+    Shard& shard = fleet.shards.at(id);
+    shard.desired = next;
+    if (shard.owner == next || !next) continue;
+    if (shard.owner) {
+      shard.handover = Handover{*shard.owner, shard.owner_generation, 0, now};
+      shard.owner.reset();
+    } else if (!shard.handover) {
+      shard.owner = next;
+      shard.owner_generation = fleet.workers.at(*next).generation;
+    }
+  }
+}
+
+void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
+                     std::vector<Action>& actions) {
+  for (auto& [key, worker] : fleet.workers) {
+    // Before the first report nobody knows what the worker holds: silence keeps it at work.
+    if (!worker.has_process || worker.report == nullptr) continue;
+    const Pool* pool = FindPool(fleet, key.pool);
+    wire::Order wish;
+    wish.shards = OrderedShards(fleet, key);
+    wish.pause = pool != nullptr && pool->state == PoolState::kPaused;
+    wish.drain = worker.state == WorkerState::kDraining;
+    // A worker that waits for Redis or Kafka keeps what it has until it is ready.
+    const bool is_silent = worker.state == WorkerState::kStarting && !wish.pause;
+    if (is_silent) continue;
+    fleet.order_sequence = std::max(fleet.order_sequence, worker.report->order_sequence);
+    const bool is_new = worker.order.sequence < worker.report->order_sequence ||
+                        worker.order.sequence == 0 || wish.shards != worker.order.shards ||
+                        wish.pause != worker.order.pause || wish.drain != worker.order.drain;
+    if (is_new) {
+      wish.sequence = ++fleet.order_sequence;
+      worker.order = std::move(wish);
+      worker.is_order_sent = false;
+    }
+    const bool is_lost = worker.report->order_sequence < worker.order.sequence &&
+                         now - worker.order_sent_at >= 2 * limits.health.report_interval;
+    if (worker.is_attached && (!worker.is_order_sent || is_lost)) {
+      worker.is_order_sent = true;
+      worker.order_sent_at = now;
+      actions.push_back(SendOrder{key, worker.order});
+    }
+  }
+  // From here on the orders of former owners no longer name the shards they hand over.
+  for (auto& [id, shard] : fleet.shards) {
+    if (!shard.handover || shard.handover->removed_in != 0) continue;
+    const Worker* from = FindLive(fleet, shard.handover->from, shard.handover->generation);
+    if (from != nullptr) shard.handover->removed_in = from->order.sequence;
+  }
+}
+
+}  // namespace spillway::fleet

@@ -1,0 +1,109 @@
+// What happens to one worker: its life cycle as a pure function. Who calls it: fleet.h.
+#ifndef SPILLWAY_SERVER_FLEET_WORKER_MACHINE_H_
+#define SPILLWAY_SERVER_FLEET_WORKER_MACHINE_H_
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "proto/wire/worker_report.h"
+#include "server/fleet/limits.h"
+#include "server/fleet/worker.h"
+
+namespace spillway::fleet {
+
+// The exit code by which a program says that it was configured in a way that cannot work: starting
+// it again is in vain.
+inline constexpr int kBadConfigurationExit = 78;
+
+// ---- events -------------------------------------------------------------------------------------
+
+struct Want {};         // the plan has a place for it
+struct Retire {};       // the plan has none
+struct ResetBudget {};  // a person gives it another chance
+struct Started {
+  int64_t pid = 0;
+};
+struct StartFailed {
+  std::string why;
+};
+// A process that was there already, of this generation.
+struct Adopted {
+  int64_t pid = 0;
+  Generation generation;
+};
+struct Attached {
+  std::string uid, version;
+};
+struct Reported {
+  std::shared_ptr<const wire::WorkerReport> report;
+};
+struct Detached {};
+// Proven dead.
+struct Exited {
+  enum class Kind { kExited, kSignaled, kUnknown };
+  Kind kind = Kind::kUnknown;
+  int value = 0;  // exit code or signal
+  std::vector<std::string> last_lines;
+};
+struct Tick {};  // time has passed
+
+using WorkerEvent = std::variant<Want, Retire, ResetBudget, Started, StartFailed, Adopted, Attached,
+                                 Reported, Detached, Exited, Tick>;
+
+// ---- actions ------------------------------------------------------------------------------------
+
+struct Spawn {
+  WorkerKey worker;
+  wire::Role role = wire::Role::kIngest;
+  Generation generation;
+};
+struct Signal {
+  WorkerKey worker;
+  Generation generation;
+  bool kill = false;  // KILL, else TERM
+};
+struct SendOrder {
+  WorkerKey worker;
+  wire::Order order;
+};
+// Something a person may want to know: one line of log.
+struct Note {
+  bool is_warning = false;
+  std::string event;  // "worker ready"
+  WorkerKey worker;
+  Generation generation;
+  std::string detail;  // may be empty
+};
+using Action = std::variant<Spawn, Signal, SendOrder, Note>;
+
+struct WorkerTransition {
+  Worker worker;
+  std::vector<Action> actions;
+};
+
+// Decides what happens to one worker. Same arguments, same answer. A combination of state and event
+// that means nothing changes nothing (worker_machine_test.cc has the whole table).
+//
+//   PENDING ─Started→ STARTING ─first report that says ready→ READY ─Retire→ DRAINING
+//      ↑ ↖──────────────┐  │                │                    │ deadline
+//      │  BACKOFF ←──── death ←─────────────┘                    ↓
+//      └─ STOPPED ←──── death ←──────────────────────────── STOPPING (TERM, deadline, KILL)
+//      CRASH_LOOP ←──── death with the budget spent, or with exit code 78
+//
+// An unhealthy worker goes to STOPPING as well; its death then counts as one. A successor is
+// spawned only from a state without a process.
+WorkerTransition Step(Worker worker, const WorkerEvent& event, Instant now, const Limits& limits);
+
+// When the worker wants its next Tick at the latest; kNever: only events matter.
+Instant NextTick(const Worker& worker, const Limits& limits);
+
+// "exited with 3 0.2 s after its start; last lines: …"
+std::string DeathText(const Worker& worker, const Exited& exit, Instant now);
+
+}  // namespace spillway::fleet
+
+#endif  // SPILLWAY_SERVER_FLEET_WORKER_MACHINE_H_

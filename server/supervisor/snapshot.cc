@@ -1,0 +1,26 @@
+#include "server/supervisor/snapshot.h"
+
+#include <algorithm>
+
+namespace spillway::supervisor {
+
+bool IsReady(const FleetSnapshot& snapshot) {
+  return std::all_of(snapshot.checks.begin(), snapshot.checks.end(),
+                     [](const Check& check) { return check.ok; });
+}
+
+const PoolView* FindPool(const FleetSnapshot& snapshot, absl::string_view name) {
+  for (const PoolView& pool : snapshot.pools) {
+    if (pool.name == name) return &pool;
+  }
+  return nullptr;
+}
+
+const WorkerView* FindWorker(const FleetSnapshot& snapshot, const fleet::WorkerKey& key) {
+  for (const WorkerView& worker : snapshot.workers) {
+    if (worker.key == key) return &worker;
+  }
+  return nullptr;
+}
+
+}  // namespace spillway::supervisor
