@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Private Redis and Kafka for tests, benchmarks and the demo. To be sourced by bash.
 #
 #   run_redis DIR [PORT [redis-server option…]]   in the foreground until killed; prints one line,
@@ -192,6 +193,6 @@ stop_service() {
   local pid=$1 deadline=$((SECONDS + 10))
   kill -TERM -- "-$pid" 2>/dev/null || return 0
   while kill -0 -- "-$pid" 2>/dev/null && ((SECONDS < deadline)); do sleep 0.05; done
-  kill -KILL -- "-$pid" 2>/dev/null
+  kill -KILL -- "-$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || true
 }
