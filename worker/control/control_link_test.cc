@@ -130,7 +130,7 @@ class ControlLinkTest : public testing::Test {
 
   ~ControlLinkTest() override {
     link_.reset();
-    if (server_) server_->Shutdown(std::chrono::system_clock::now());
+    if (server_) server_->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));
   }
 
   void StartLink() {

@@ -1,0 +1,75 @@
+// FleetService and ServerService over FleetControl: read, convert, pass on, answer.
+#ifndef SPILLWAY_SERVER_RPC_FLEET_SERVICE_H_
+#define SPILLWAY_SERVER_RPC_FLEET_SERVICE_H_
+
+#include <string>
+
+#include "base/clock.h"
+#include "server/rpc/request_log.h"
+#include "server/supervisor/fleet_control.h"
+#include "spillway/v1/fleet.grpc.pb.h"
+
+namespace spillway::rpc {
+
+// Thread-safe. `fleet` and `clock` must outlive it, and it the calls under way.
+class FleetService final : public v1::FleetService::CallbackService {
+ public:
+  FleetService(supervisor::FleetControl& fleet, const Clock& clock)
+      : fleet_(fleet), clock_(clock) {}
+
+ private:
+  using Context = grpc::CallbackServerContext;
+  using Unary = grpc::ServerUnaryReactor;
+
+  Unary* GetPool(Context* context, const v1::GetPoolRequest* request, v1::Pool* response) override;
+  Unary* ListPools(Context* context, const v1::ListPoolsRequest* request,
+                   v1::ListPoolsResponse* response) override;
+  Unary* StartPool(Context* context, const v1::StartPoolRequest* request,
+                   v1::Pool* response) override;
+  Unary* StopPool(Context* context, const v1::StopPoolRequest* request,
+                  v1::Pool* response) override;
+  Unary* ResizePool(Context* context, const v1::ResizePoolRequest* request,
+                    v1::Pool* response) override;
+  Unary* GetWorker(Context* context, const v1::GetWorkerRequest* request,
+                   v1::Worker* response) override;
+  Unary* ListWorkers(Context* context, const v1::ListWorkersRequest* request,
+                     v1::ListWorkersResponse* response) override;
+  Unary* ListShards(Context* context, const v1::ListShardsRequest* request,
+                    v1::ListShardsResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchFleetResponse>* WatchFleet(
+      Context* context, const v1::WatchFleetRequest* request) override;
+
+  // Performs a change once per request id and finishes the call with the pool.
+  Unary* Change(Context* context, const google::protobuf::Message& request,
+                const std::string& request_id, RequestLog::Perform perform, v1::Pool* response);
+
+  supervisor::FleetControl& fleet_;
+  const Clock& clock_;
+  RequestLog requests_;
+};
+
+// What does not change while the server lives.
+struct ServerDescription {
+  std::string name_space;
+  std::string http_address;  // "127.0.0.1:7480"; empty: none
+};
+
+class ServerService final : public v1::ServerService::CallbackService {
+ public:
+  ServerService(ServerDescription description, supervisor::FleetControl& fleet, const Clock& clock);
+
+ private:
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
+                                          v1::ServerInfo* response) override;
+
+  const ServerDescription description_;
+  supervisor::FleetControl& fleet_;
+  const Clock& clock_;
+  const WallTime start_time_;
+  const Instant started_at_;
+};
+
+}  // namespace spillway::rpc
+
+#endif  // SPILLWAY_SERVER_RPC_FLEET_SERVICE_H_
