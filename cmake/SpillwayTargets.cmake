@@ -45,16 +45,19 @@ function(spillway_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
-# spillway_fuzzer(name SOURCES sources… DEPS targets…): one libFuzzer binary, run for a short while by
-# CTest under the label `fuzz`. Nothing unless SPILLWAY_FUZZERS.
+# spillway_fuzzer(name SOURCES sources… DEPS targets… [SEEDS folder]): one libFuzzer binary, run for a
+# short while by CTest under the label `fuzz`, from the seeds. Nothing unless SPILLWAY_FUZZERS.
 function(spillway_fuzzer name)
   if(NOT SPILLWAY_FUZZERS)
     return()
   endif()
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SEEDS" "SOURCES;DEPS")
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE spillway::warnings ${arg_DEPS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-  add_test(NAME ${name} COMMAND ${name} -seed=1 -max_total_time=20 -max_len=16384 -print_final_stats=1)
+  # New inputs go to the first folder; a crash leaves its input beside it.
+  file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${name}-corpus)
+  add_test(NAME ${name} COMMAND ${name} -seed=1 -max_total_time=20 -max_len=16384
+    ${CMAKE_CURRENT_BINARY_DIR}/${name}-corpus ${arg_SEEDS})
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
 endfunction()
