@@ -36,22 +36,30 @@ void ForAllSeeds(Life&& life) {
 }
 
 Limits SmallLimits(SeededRandom& random) {
+  static constexpr uint64_t kBytes[] = {10, 24, 80, 1000};
+  static constexpr uint32_t kReferences[] = {0, 1, 2, 3, 1000};
   return {.root_timeout = milliseconds(3),
           .idle_timeout = milliseconds(8),
           .max_age = milliseconds(random.Chance(0.5) ? 20 : 12),
           .late_window = milliseconds(5),
-          .max_part_bytes = random.Chance(0.5) ? 10u : 24u,
-          .max_references = static_cast<uint32_t>(random.Below(4))};
+          .max_part_bytes = kBytes[random.Below(std::size(kBytes))],
+          .max_references = kReferences[random.Below(std::size(kReferences))]};
 }
 
 // Writes logs of two traces whose spans come in any order.
 class LogMaker {
  public:
   explicit LogMaker(SeededRandom& random)
-      : random_(random), shares_ids_(random.Chance(0.4)), has_opaque_(random.Chance(0.3)) {}
+      : random_(random),
+        shares_ids_(random.Chance(0.4)),
+        has_opaque_(random.Chance(0.3)),
+        is_slow_(random.Chance(0.5)),
+        is_mixed_(random.Chance(0.5)) {}
 
   std::vector<LogEntry> Make(size_t length) {
     while (log_.size() < length) log_.push_back(Next());
+    if (is_mixed_) Mix();
+    SetTimes();
     return std::move(log_);
   }
 
@@ -66,9 +74,27 @@ class LogMaker {
     return candidates[candidates.size() - 1 - random_.Below(recent)];
   }
 
-  LogEntry Next() {
+  // Children before their parents, whole subtrees before they are connected.
+  void Mix() {
+    for (size_t i = log_.size() - 1; i > 0; --i) {
+      std::swap(log_[i], log_[i - random_.Below(std::min<size_t>(i + 1, 20))]);
+    }
+  }
+
+  void SetTimes() {
     static constexpr int64_t kPauses[] = {0, 0, 0, 0, 1, 1, 2, 3, 7};
-    time_ += kPauses[random_.Below(std::size(kPauses))];
+    int64_t time = 0;
+    for (LogEntry& entry : log_) {
+      if (!is_slow_ || random_.Chance(0.2)) time += kPauses[random_.Below(std::size(kPauses))];
+      if (!entry) continue;
+      entry->timestamp = EventTime{time};
+      if (random_.Chance(0.2)) {
+        entry->timestamp.ms -= std::min(time, static_cast<int64_t>(random_.Below(9)));
+      }
+    }
+  }
+
+  LogEntry Next() {
     if (random_.Chance(0.07)) return std::nullopt;
     SpanRecord span;
     span.trace = {.project_id = 1, .trace_high = 0, .trace_low = random_.Below(2)};
@@ -78,8 +104,6 @@ class LogMaker {
     } else {
       Fill(span, earlier);
     }
-    span.timestamp = EventTime{time_};
-    if (random_.Chance(0.2)) span.timestamp.ms -= std::min<int64_t>(time_, random_.Below(9));
     return span;
   }
 
@@ -106,9 +130,10 @@ class LogMaker {
   SeededRandom& random_;
   const bool shares_ids_;
   const bool has_opaque_;
+  const bool is_slow_;
+  const bool is_mixed_;
   std::vector<LogEntry> log_;
   uint64_t next_id_ = 1;
-  int64_t time_ = 0;
 };
 
 auto Fields(const PartWrite& write) {
@@ -174,6 +199,15 @@ TEST(IndexSimTest, ARefusedBatchLeavesNoTrace) {
   });
 }
 
+// What an index holds once everything has left.
+size_t MemoryOfAnIdleIndex() {
+  IndexHarness shard;
+  shard.Feed("a*");
+  shard.LeaveAt(10);
+  shard.Tick(100);
+  return shard.index().memory_bytes();
+}
+
 // All messages of the log with one random split into batches and schedule of claims.
 std::vector<Message> RunOnce(const Limits& limits, const std::vector<LogEntry>& log,
                              SeededRandom& random) {
@@ -198,6 +232,7 @@ std::vector<Message> RunOnce(const Limits& limits, const std::vector<LogEntry>& 
   EXPECT_EQ(shard.index().LowWatermark(), static_cast<Offset>(log.size()));
   EXPECT_EQ(shard.index().live_spans(), 0);
   EXPECT_EQ(shard.index().next_deadline(), std::nullopt);
+  EXPECT_EQ(shard.index().memory_bytes(), MemoryOfAnIdleIndex());
   std::sort(all.begin(), all.end());
   return all;
 }

@@ -153,6 +153,14 @@ TEST(AssemblyTest, ACutSegmentKeepsItsNameWhenAHigherParentComes) {
   EXPECT_EQ(shard.LeaveAt(200), "1/b:{b} 1/c:{c}");
 }
 
+TEST(AssemblyTest, ACutSegmentKeepsItsNameWhenALargerOneJoinsIt) {
+  IndexHarness shard;
+  shard.Feed("a>b", 0);
+  EXPECT_EQ(shard.LeaveAt(60), "1/b:{a}");
+  shard.Feed("c>d e>d f>d | d>b b>0", 61);
+  EXPECT_EQ(shard.LeaveAt(121), "1/b:{b,c,d,e,f}");
+}
+
 TEST(AssemblyTest, A17TheFirstOfASharedIdDecidesItsParent) {
   IndexHarness shard;
   shard.Feed("a>b a>c b* c*");
