@@ -142,6 +142,7 @@ absl::Status RedisConnection::StartTls() {
 
 void RedisConnection::OnLost(const std::string& why) {
   is_connected_ = false;
+  is_leaving_ = false;
   is_refusing_ = false;
   while (!sent_.empty()) {
     FailLater(std::move(sent_.front()), absl::StrCat("connection lost: ", why));
@@ -193,9 +194,10 @@ void RedisConnection::OnHandshaken() {
 void RedisConnection::Send(Command command, OnResult done) {
   CHECK(command.is_complete(), "a command is given as many arguments as it announced");
   auto call = std::make_unique<Call>(Call{std::move(command), std::move(done), false, {}});
-  if (!is_connected_)
+  if (!is_connected_ && !is_leaving_) {
     return FailLater(std::move(call), absl::StrCat("no connection: ", state_.text));
-  if (is_refusing_ || !waiting_.empty()) {
+  }
+  if (is_leaving_ || is_refusing_ || !waiting_.empty()) {
     call->give_up_at = SystemClock().Now() + options_.retry_limit;
     waiting_.push_back(std::move(call));
     return;
@@ -261,6 +263,7 @@ void RedisConnection::OnRefusedForNow(CallPtr call, absl::string_view error) {
   if (is_first && ErrorWord(error) == "READONLY") {
     // The server has become a replica: its name may lead to its successor by now.
     is_connected_ = false;
+    is_leaving_ = true;
     redisAsyncDisconnect(context_);
   }
   const std::string text = absl::StrCat(options_.endpoint.ToString(), ": ", error);

@@ -107,6 +107,7 @@ class RedisConnection {
   redisSSLContext* tls_ = nullptr;
   ConnectionState state_;
   bool is_connected_ = false;     // and logged in
+  bool is_leaving_ = false;       // a server that became a replica; replies in flight still come
   bool is_refusing_ = false;      // LOADING and its like
   size_t handshake_replies_ = 0;  // still expected
   int failed_connects_ = 0;

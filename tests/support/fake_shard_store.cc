@@ -201,7 +201,8 @@ template <typename T>
 void FakeShardStore::Perform(StoreCall call, ShardId shard, Done<T> done,
                              absl::AnyInvocable<StoreResult<T>()> execute) {
   const auto lost = [] { return Refuse<T>(StoreCode::kUnavailable, "connection lost"); };
-  switch (faults_ ? faults_(call, shard) : StoreFault::kNone) {
+  const FaultHook faults = faults_;  // which may set another
+  switch (faults ? faults(call, shard) : StoreFault::kNone) {
     case StoreFault::kNone:
       return Answer<T>(std::move(done), execute());
     case StoreFault::kLoseRequest:

@@ -1,0 +1,141 @@
+#include "buffer/redis/redis_under_test.h"
+
+#include <gtest/gtest.h>
+#include <hiredis/hiredis.h>
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
+
+namespace spillway::buffer {
+namespace {
+
+std::string TextOf(const redisReply& reply) {
+  switch (reply.type) {
+    case REDIS_REPLY_INTEGER:
+      return absl::StrCat(reply.integer);
+    case REDIS_REPLY_ERROR:
+      return absl::StrCat("-", absl::string_view(reply.str, reply.len));
+    case REDIS_REPLY_ARRAY: {
+      std::vector<std::string> parts;
+      for (size_t i = 0; i < reply.elements; ++i) parts.push_back(TextOf(*reply.element[i]));
+      return absl::StrJoin(parts, " ");
+    }
+    default:
+      return reply.str == nullptr ? "" : std::string(reply.str, reply.len);
+  }
+}
+
+using ReplyPtr = std::unique_ptr<redisReply, void (*)(void*)>;
+
+ReplyPtr Run(redisContext* context, const std::vector<std::string>& words) {
+  std::vector<const char*> texts;
+  std::vector<size_t> lengths;
+  for (const std::string& word : words) {
+    texts.push_back(word.data());
+    lengths.push_back(word.size());
+  }
+  void* reply =
+      redisCommandArgv(context, static_cast<int>(words.size()), texts.data(), lengths.data());
+  CHECK(reply != nullptr, "the test's own Redis answers");
+  return {static_cast<redisReply*>(reply), freeReplyObject};
+}
+
+}  // namespace
+
+RedisHand::RedisHand(int port) : context_(redisConnect("127.0.0.1", port)) {
+  CHECK(context_ != nullptr && context_->err == 0, "the test's own Redis listens");
+}
+RedisHand::~RedisHand() { redisFree(context_); }
+
+std::string RedisHand::Do(const std::vector<std::string>& words) {
+  return TextOf(*Run(context_, words));
+}
+
+std::vector<std::string> RedisHand::List(const std::vector<std::string>& words) {
+  const ReplyPtr reply = Run(context_, words);
+  std::vector<std::string> elements;
+  for (size_t i = 0; i < reply->elements; ++i) elements.push_back(TextOf(*reply->element[i]));
+  return elements;
+}
+
+RedisServer& SharedRedis() {
+  static RedisServer server = [] {
+    auto started = RedisServer::Start();
+    CHECK(started.ok(), "redis-server can be started");
+    return *std::move(started);
+  }();
+  return server;
+}
+
+void RunLoopUntil(Loop& loop, const std::function<bool()>& is_done) {
+  bool is_late = false;
+  Timer deadline(loop, [&is_late] { is_late = true; });
+  deadline.Start(std::chrono::seconds(10));
+  while (!is_late && !is_done()) uv_run(loop.native(), UV_RUN_ONCE);
+  EXPECT_TRUE(is_done()) << "nothing happened for ten seconds";
+}
+
+RedisUnderTest::RedisUnderTest(std::string script_prologue) : hand_(SharedRedis().port()) {
+  SetMemoryFull(false);
+  LoseEverything();
+  RedisStoreOptions options;
+  options.connection.endpoint = *ParseEndpoint(SharedRedis().url());
+  options.connection.script_prologue = std::move(script_prologue);
+  options.name_space = "test";
+  store_ = std::make_unique<RedisShardStore>(loop_, std::move(options));
+  RunUntil([this] { return store_->state().is_ready; });
+}
+RedisUnderTest::~RedisUnderTest() { SetMemoryFull(false); }
+
+void RedisUnderTest::RunUntil(const std::function<bool()>& is_done) {
+  RunLoopUntil(loop_, is_done);
+}
+
+void RedisUnderTest::SetMemoryFull(bool is_full) {
+  ASSERT_EQ(hand_.Do({"CONFIG", "SET", "maxmemory", is_full ? "1" : "0"}), "OK");
+}
+
+void RedisUnderTest::LoseEverything() { ASSERT_EQ(hand_.Do({"FLUSHALL"}), "OK"); }
+
+void RedisUnderTest::Snapshot() {
+  snapshot_.clear();
+  for (const std::string& key : hand_.List({"KEYS", "*"})) {
+    snapshot_[key] = hand_.Do({"DUMP", key});
+  }
+}
+
+void RedisUnderTest::Restore() {
+  LoseEverything();
+  for (const auto& [key, dump] : snapshot_) {
+    ASSERT_EQ(hand_.Do({"RESTORE", key, "0", dump}), "OK");
+  }
+}
+
+size_t RedisUnderTest::KeysBesidesMeta(ShardId shard) {
+  const std::string tag = absl::StrCat("{test/", shard.value, "}");
+  size_t keys = 0;
+  for (const std::string& key : hand_.List({"KEYS", "*"})) {
+    keys += absl::StartsWith(key, tag) && key != tag + "m";
+  }
+  return keys;
+}
+
+void RedisUnderTest::DeleteList(ShardId shard, const PartName& name) {
+  ASSERT_EQ(hand_.Do({"DEL", ShardKeys("test", shard).part(name)}), "1");
+}
+
+void RedisUnderTest::PassTime() {
+  const auto now_us = [this] {
+    const auto time = hand_.List({"TIME"});
+    return std::stoll(time[0]) * 1'000'000 + std::stoll(time[1]);
+  };
+  const int64_t end_us = now_us() + 2'500;
+  while (now_us() < end_us) {
+  }
+}
+
+}  // namespace spillway::buffer

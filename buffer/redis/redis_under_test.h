@@ -1,0 +1,76 @@
+// A private Redis for this directory's tests: one server for the binary, one store for each test.
+#ifndef SPILLWAY_BUFFER_REDIS_REDIS_UNDER_TEST_H_
+#define SPILLWAY_BUFFER_REDIS_REDIS_UNDER_TEST_H_
+
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "base/loop.h"
+#include "buffer/redis/redis_store.h"
+#include "tests/support/processes.h"
+#include "tests/unit/shard_store_contract.h"
+
+struct redisContext;
+struct redisReply;
+
+namespace spillway::buffer {
+
+// A second, blocking connection: a test's own hand in the server.
+class RedisHand {
+ public:
+  explicit RedisHand(int port);
+  ~RedisHand();
+  RedisHand(const RedisHand&) = delete;
+  RedisHand& operator=(const RedisHand&) = delete;
+
+  // The reply as text; arrays as their elements, joined by a space; errors begin with "-".
+  std::string Do(const std::vector<std::string>& words);
+  std::vector<std::string> List(const std::vector<std::string>& words);
+
+ private:
+  redisContext* context_;
+};
+
+// Started with the first call, ended with the binary.
+RedisServer& SharedRedis();
+
+class RedisUnderTest : public StoreUnderTest {
+ public:
+  // On the shared server, emptied.
+  explicit RedisUnderTest(std::string script_prologue = "");
+  ~RedisUnderTest() override;
+
+  IngestStore& ingest() override { return *store_; }
+  FlushStore& flush() override { return *store_; }
+  ShardReader& reader() override { return *store_; }
+  void RunUntil(const std::function<bool()>& is_done) override;
+  void SetMemoryFull(bool is_full) override;
+  void LoseEverything() override;
+  void Snapshot() override;
+  void Restore() override;
+  size_t KeysBesidesMeta(ShardId shard) override;
+  void DeleteList(ShardId shard, const PartName& name) override;
+  void PassTime() override;
+
+  RedisHand& hand() { return hand_; }
+  RedisShardStore& store() { return *store_; }
+  Loop& loop() { return loop_; }
+
+ private:
+  Loop loop_;
+  RedisHand hand_;
+  std::unique_ptr<RedisShardStore> store_;
+  std::map<std::string, std::string> snapshot_;  // key -> DUMP
+};
+
+// Runs `loop` until `is_done`; fails the test after ten seconds.
+void RunLoopUntil(Loop& loop, const std::function<bool()>& is_done);
+
+}  // namespace spillway::buffer
+
+#endif  // SPILLWAY_BUFFER_REDIS_REDIS_UNDER_TEST_H_
