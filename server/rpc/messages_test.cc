@@ -1,0 +1,177 @@
+// Snapshots as messages: resources, names, health, changes, idempotency. No gRPC.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/rpc/address.h"
+#include "server/rpc/request_log.h"
+#include "server/rpc/resource_messages.h"
+#include "server/rpc/service_health.h"
+#include "server/rpc/watch_fleet.h"
+#include "tests/support/sample_fleet.h"
+
+namespace spillway::rpc {
+namespace {
+
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+
+const Instant kNow = Instant(std::chrono::hours(24));
+
+TEST(ResourceMessagesTest, PoolShowsTheWorstOfItsWorkers) {
+  const v1::Pool pool = AllPools(SampleFleet(kNow), kNow).pools(1);
+
+  EXPECT_EQ(pool.name(), "pools/flush");
+  EXPECT_EQ(pool.state(), v1::POOL_STATE_RUNNING);
+  EXPECT_EQ(pool.desired(), 2);
+  EXPECT_EQ(pool.ready(), 1);
+  EXPECT_EQ(pool.health().state(), v1::HEALTH_STATE_UNHEALTHY);
+  EXPECT_EQ(pool.health().reason(), v1::UNHEALTHY_REASON_DEAD);
+  EXPECT_EQ(pool.health().evidence_age().seconds(), 2);
+}
+
+TEST(ResourceMessagesTest, WorkersOfOnePoolOnly) {
+  const auto workers = AllWorkers(SampleFleet(kNow), "flush", kNow).workers();
+
+  ASSERT_EQ(workers.size(), 2);
+  EXPECT_EQ(workers[0].name(), "pools/flush/workers/0");
+  EXPECT_EQ(workers[0].shards_size(), 1);
+  EXPECT_EQ(workers[0].memory_bytes(), 64 << 20);
+  EXPECT_EQ(workers[1].state(), v1::WORKER_STATE_CRASH_LOOP);
+  EXPECT_EQ(workers[1].pid(), 0);
+}
+
+TEST(ResourceMessagesTest, ShardJoinsTheWordsOfBothOwners) {
+  const auto shards = AllShards(SampleFleet(kNow), kNow).shards();
+
+  EXPECT_TRUE(shards[0].is_known());
+  EXPECT_EQ(shards[0].backlog(), 240u);
+  EXPECT_EQ(shards[0].in_flight(), 10u);
+  EXPECT_EQ(shards[0].lateness().nanos(), 500'000'000);
+  EXPECT_EQ(shards[0].gate().cause(), v1::CAUSE_REDIS_MEMORY);
+  EXPECT_EQ(shards[0].low_watermark(), 110'000);
+  EXPECT_FALSE(shards[1].is_known());
+  EXPECT_EQ(shards[1].input_lag(), -1);
+}
+
+TEST(NamesTest, AreParsedOrRefusedNamingTheField) {
+  EXPECT_EQ(*ParsePoolName("name", "pools/flush"), "flush");
+  EXPECT_EQ(*ParseWorkerName("name", "pools/flush/workers/12"), (fleet::WorkerKey{"flush", 12}));
+  for (const char* bad : {"", "flush", "pools/", "pools/a/b", "pool/flush"}) {
+    EXPECT_EQ(ParsePoolName("name", bad).status().code(), absl::StatusCode::kInvalidArgument)
+        << bad;
+  }
+  for (const char* bad :
+       {"", "pools/flush", "pools//workers/0", "pools/flush/workers/", "pools/flush/workers/-1"}) {
+    EXPECT_EQ(supervisor::RefusalReason(ParseWorkerName("name", bad).status()), "INVALID_NAME")
+        << bad;
+  }
+}
+
+TEST(ServiceHealthTest, FollowsChecksAndPools) {
+  EXPECT_THAT(ServiceHealth(SampleFleet(kNow)),
+              ElementsAre(Pair("", false), Pair("liveness", true), Pair("pool/flush", false),
+                          Pair("pool/ingest", true), Pair("spillway.v1.FleetService", true),
+                          Pair("spillway.v1.GatewayService", true),
+                          Pair("spillway.v1.ServerService", true), Pair("startup", true)));
+  EXPECT_EQ(ServiceHealth(HealthyFleet(kNow), ""), true);
+  EXPECT_EQ(ServiceHealth(HealthyFleet(kNow), "pool/flush"), true);
+  EXPECT_EQ(ServiceHealth(HealthyFleet(kNow), "pool/none"), std::nullopt);
+}
+
+TEST(ServiceHealthTest, NothingServesWhileStoppingButTheProcessLives) {
+  supervisor::FleetSnapshot fleet = HealthyFleet(kNow);
+  fleet.is_stopping = true;
+
+  EXPECT_EQ(ServiceHealth(fleet, ""), false);
+  EXPECT_EQ(ServiceHealth(fleet, "pool/flush"), false);
+  EXPECT_EQ(ServiceHealth(fleet, "liveness"), true);
+}
+
+TEST(FleetChangesTest, TellsEverythingThenWhatChangedThenNothing) {
+  FleetChanges changes;
+  supervisor::FleetSnapshot fleet = HealthyFleet(kNow);
+  v1::WatchFleetResponse first, second, third;
+
+  EXPECT_TRUE(changes.Compose(fleet, kNow, first));
+  fleet.pools[1].desired = 1;
+  fleet.workers.pop_back();
+  EXPECT_TRUE(changes.Compose(fleet, kNow + seconds(1), second));
+  EXPECT_FALSE(changes.Compose(fleet, kNow + seconds(2), third));
+
+  EXPECT_EQ(first.pools_size() + first.workers_size() + first.shards_size(), 2 + 3 + 2);
+  EXPECT_EQ(second.sequence(), 2u);
+  ASSERT_EQ(second.pools_size(), 1);
+  EXPECT_EQ(second.pools(0).desired(), 1);
+  EXPECT_THAT(second.workers(), IsEmpty());
+  EXPECT_THAT(second.removed(), ElementsAre("pools/flush/workers/1"));
+}
+
+supervisor::PoolView PoolOf(int32_t desired) {
+  supervisor::PoolView pool;
+  pool.desired = desired;
+  return pool;
+}
+
+TEST(RequestLogTest, PerformsOnceAndAnswersTheSameAgain) {
+  RequestLog log;
+  int performed = 0;
+  std::vector<int32_t> answers;
+  const auto run = [&] {
+    log.Run(
+        "id", "resize 3", [&](supervisor::PoolDone done) { done(PoolOf(++performed)); },
+        [&](absl::StatusOr<supervisor::PoolView> pool) { answers.push_back(pool->desired); });
+  };
+
+  run();
+  run();
+
+  EXPECT_EQ(performed, 1);
+  EXPECT_THAT(answers, ElementsAre(1, 1));
+}
+
+TEST(RequestLogTest, ARepeatedRequestWaitsForTheFirst) {
+  RequestLog log;
+  supervisor::PoolDone first;
+  int answers = 0;
+  const auto count = [&](absl::StatusOr<supervisor::PoolView>) { ++answers; };
+
+  log.Run(
+      "id", "x", [&](supervisor::PoolDone done) { first = std::move(done); }, count);
+  log.Run(
+      "id", "x", [&](supervisor::PoolDone) { FAIL() << "performed twice"; }, count);
+  EXPECT_EQ(answers, 0);
+  first(PoolOf(1));
+
+  EXPECT_EQ(answers, 2);
+}
+
+TEST(RequestLogTest, RefusesAnIdThatStoodForAnotherRequestButForgetsFailures) {
+  RequestLog log;
+  absl::Status status;
+  const auto keep = [&](absl::StatusOr<supervisor::PoolView> pool) { status = pool.status(); };
+  const auto fail = [](supervisor::PoolDone done) { done(absl::UnavailableError("stopping")); };
+  const auto succeed = [](supervisor::PoolDone done) { done(PoolOf(1)); };
+
+  log.Run("id", "x", fail, keep);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  log.Run("id", "x", succeed, keep);
+  EXPECT_TRUE(status.ok());
+  log.Run("id", "y", succeed, keep);
+  EXPECT_EQ(supervisor::RefusalReason(status), "REQUEST_ID_REUSED");
+}
+
+TEST(AddressTest, KnowsWhatOtherMachinesCanReach) {
+  EXPECT_TRUE(IsLocal("127.0.0.1:7400"));
+  EXPECT_TRUE(IsLocal("[::1]:0"));
+  EXPECT_TRUE(IsLocal("localhost:1"));
+  EXPECT_TRUE(IsLocal("unix:/run/x.sock"));
+  EXPECT_FALSE(IsLocal("0.0.0.0:7400"));
+  EXPECT_FALSE(IsLocal("[::]:7400"));
+  EXPECT_FALSE(IsLocal("10.0.0.1:7400"));
+  EXPECT_EQ(UnixSocketPath("unix:///run/x.sock"), "/run/x.sock");
+}
+
+}  // namespace
+}  // namespace spillway::rpc

@@ -1,0 +1,185 @@
+#include "tests/support/fake_fleet.h"
+
+#include "base/clock.h"
+
+namespace spillway {
+namespace {
+
+constexpr std::chrono::seconds kLimit{20};
+
+}  // namespace
+
+using supervisor::FleetSnapshot;
+using supervisor::SnapshotPtr;
+
+class FakeFleet::FakeSubscription final : public supervisor::Subscription {
+ public:
+  FakeSubscription(FakeFleet& fleet, std::shared_ptr<Listener> listener)
+      : fleet_(fleet), listener_(std::move(listener)) {}
+  ~FakeSubscription() override {
+    {
+      MutexLock lock(&fleet_.mutex_);
+      fleet_.listeners_.erase(listener_);
+      fleet_.changed_.NotifyAll();
+    }
+    MutexLock lock(&listener_->mutex);
+    listener_->call = nullptr;
+  }
+
+ private:
+  FakeFleet& fleet_;
+  const std::shared_ptr<Listener> listener_;
+};
+
+void FakeFleet::Publish(FleetSnapshot snapshot) {
+  std::set<std::shared_ptr<Listener>> listeners;
+  SnapshotPtr published;
+  {
+    MutexLock lock(&mutex_);
+    snapshot.sequence = snapshot_->sequence + 1;
+    published = snapshot_ = std::make_shared<FleetSnapshot>(std::move(snapshot));
+    listeners = listeners_;
+  }
+  for (const auto& listener : listeners) {
+    MutexLock lock(&listener->mutex);
+    if (listener->call != nullptr) listener->call(published);
+  }
+}
+
+void FakeFleet::OnResize(std::function<ChangeResult(const supervisor::ResizeRequest&)> answer) {
+  MutexLock lock(&mutex_);
+  on_resize_ = std::move(answer);
+}
+void FakeFleet::OnStart(std::function<ChangeResult(const std::string&)> answer) {
+  MutexLock lock(&mutex_);
+  on_start_ = std::move(answer);
+}
+void FakeFleet::OnStop(std::function<ChangeResult(const std::string&)> answer) {
+  MutexLock lock(&mutex_);
+  on_stop_ = std::move(answer);
+}
+void FakeFleet::OnAttach(std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> answer) {
+  MutexLock lock(&mutex_);
+  on_attach_ = std::move(answer);
+}
+
+int FakeFleet::changes() const {
+  MutexLock lock(&mutex_);
+  return changes_;
+}
+
+size_t FakeFleet::subscriptions() const {
+  MutexLock lock(&mutex_);
+  return listeners_.size();
+}
+
+SnapshotPtr FakeFleet::Snapshot() const {
+  MutexLock lock(&mutex_);
+  return snapshot_;
+}
+
+std::unique_ptr<supervisor::Subscription> FakeFleet::Subscribe(
+    supervisor::SnapshotListener listener) {
+  auto entry = std::make_shared<Listener>();
+  MutexLock call_lock(&entry->mutex);
+  entry->call = std::move(listener);
+  SnapshotPtr present;
+  {
+    MutexLock lock(&mutex_);
+    listeners_.insert(entry);
+    present = snapshot_;
+    changed_.NotifyAll();
+  }
+  entry->call(present);
+  return std::make_unique<FakeSubscription>(*this, entry);
+}
+
+FakeFleet::ChangeResult FakeFleet::Present(const std::string& pool) const {
+  const SnapshotPtr snapshot = Snapshot();
+  const supervisor::PoolView* view = supervisor::FindPool(*snapshot, pool);
+  if (view != nullptr) return *view;
+  return supervisor::Refusal(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
+                             "there is no pool \"" + pool + "\"");
+}
+
+void FakeFleet::Resize(supervisor::ResizeRequest request, supervisor::PoolDone done) {
+  std::function<ChangeResult(const supervisor::ResizeRequest&)> answer;
+  {
+    MutexLock lock(&mutex_);
+    ++changes_;
+    answer = on_resize_;
+  }
+  done(answer ? answer(request) : Present(request.pool));
+}
+
+void FakeFleet::Start(std::string pool, supervisor::PoolDone done) {
+  std::function<ChangeResult(const std::string&)> answer;
+  {
+    MutexLock lock(&mutex_);
+    ++changes_;
+    answer = on_start_;
+  }
+  done(answer ? answer(pool) : Present(pool));
+}
+
+void FakeFleet::Stop(std::string pool, supervisor::PoolDone done) {
+  std::function<ChangeResult(const std::string&)> answer;
+  {
+    MutexLock lock(&mutex_);
+    ++changes_;
+    answer = on_stop_;
+  }
+  done(answer ? answer(pool) : Present(pool));
+}
+
+void FakeFleet::Attach(wire::Hello hello, std::shared_ptr<supervisor::WorkerLink> link,
+                       absl::AnyInvocable<void(absl::StatusOr<supervisor::Attachment>)> done) {
+  absl::StatusOr<wire::Welcome> welcome = wire::Welcome{"", {1}, std::chrono::seconds(10)};
+  supervisor::LinkId id;
+  {
+    MutexLock lock(&mutex_);
+    if (on_attach_) welcome = on_attach_(hello);
+    if (welcome.ok()) {
+      streams_.push_back({std::move(hello), std::move(link), {}, std::nullopt, false});
+      id.value = streams_.size();
+    }
+    changed_.NotifyAll();
+  }
+  if (!welcome.ok()) return done(welcome.status());
+  done(supervisor::Attachment{id, *std::move(welcome)});
+}
+
+void FakeFleet::Report(supervisor::LinkId link, wire::WorkerReport report) {
+  MutexLock lock(&mutex_);
+  streams_.at(link.value - 1).reports.push_back(std::move(report));
+  changed_.NotifyAll();
+}
+
+void FakeFleet::Goodbye(supervisor::LinkId link, wire::Goodbye goodbye) {
+  MutexLock lock(&mutex_);
+  streams_.at(link.value - 1).goodbye = std::move(goodbye);
+  changed_.NotifyAll();
+}
+
+void FakeFleet::Detach(supervisor::LinkId link) {
+  MutexLock lock(&mutex_);
+  streams_.at(link.value - 1).is_detached = true;
+  changed_.NotifyAll();
+}
+
+bool FakeFleet::WaitForStreams(
+    const std::function<bool(const std::vector<WorkerStream>&)>& condition) const {
+  const Instant deadline = SystemClock().Now() + kLimit;
+  MutexLock lock(&mutex_);
+  while (!condition(streams_)) {
+    if (!changed_.WaitUntil(&mutex_, deadline)) return condition(streams_);
+  }
+  return true;
+}
+
+std::shared_ptr<supervisor::WorkerLink> FakeFleet::link(size_t index) const {
+  MutexLock lock(&mutex_);
+  return streams_.at(index).link;
+}
+
+}  // namespace spillway

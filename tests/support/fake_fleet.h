@@ -1,0 +1,89 @@
+// A fleet without processes: answers operators and workers as a test says, and remembers what they
+// asked. Stands in for supervisor::Supervisor behind both of its interfaces.
+#ifndef SPILLWAY_TESTS_SUPPORT_FAKE_FLEET_H_
+#define SPILLWAY_TESTS_SUPPORT_FAKE_FLEET_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "server/supervisor/fleet_control.h"
+#include "server/supervisor/worker_gateway.h"
+
+namespace spillway {
+
+// Thread-safe. Calls its listeners on whatever thread publishes; answers at once, on the caller's
+// thread. Must outlive its subscriptions.
+class FakeFleet final : public supervisor::FleetControl, public supervisor::WorkerGateway {
+ public:
+  using ChangeResult = absl::StatusOr<supervisor::PoolView>;
+
+  // Replaces the snapshot and tells every listener. `sequence` is filled in.
+  void Publish(supervisor::FleetSnapshot snapshot);
+
+  // What changes do and answer; by default they answer with the pool as it is, or POOL_NOT_FOUND.
+  void OnResize(std::function<ChangeResult(const supervisor::ResizeRequest&)> answer);
+  void OnStart(std::function<ChangeResult(const std::string&)> answer);
+  void OnStop(std::function<ChangeResult(const std::string&)> answer);
+  int changes() const;  // how many were asked for
+
+  // What Attach answers; by default the link's number and a welcome every 10 s.
+  void OnAttach(std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> answer);
+
+  struct WorkerStream {
+    wire::Hello hello;
+    std::shared_ptr<supervisor::WorkerLink> link;
+    std::vector<wire::WorkerReport> reports;
+    std::optional<wire::Goodbye> goodbye;
+    bool is_detached = false;
+  };
+  // Waits until `condition` holds for the streams accepted so far, in order; false at the deadline.
+  bool WaitForStreams(const std::function<bool(const std::vector<WorkerStream>&)>& condition) const;
+  // The link of stream `index`, to send orders through.
+  std::shared_ptr<supervisor::WorkerLink> link(size_t index) const;
+
+  supervisor::SnapshotPtr Snapshot() const override;
+  std::unique_ptr<supervisor::Subscription> Subscribe(
+      supervisor::SnapshotListener listener) override;
+  size_t subscriptions() const;
+  void Resize(supervisor::ResizeRequest request, supervisor::PoolDone done) override;
+  void Start(std::string pool, supervisor::PoolDone done) override;
+  void Stop(std::string pool, supervisor::PoolDone done) override;
+
+  void Attach(wire::Hello hello, std::shared_ptr<supervisor::WorkerLink> link,
+              absl::AnyInvocable<void(absl::StatusOr<supervisor::Attachment>)> done) override;
+  void Report(supervisor::LinkId link, wire::WorkerReport report) override;
+  void Goodbye(supervisor::LinkId link, wire::Goodbye goodbye) override;
+  void Detach(supervisor::LinkId link) override;
+
+ private:
+  struct Listener {
+    Mutex mutex;  // held while it is called
+    supervisor::SnapshotListener call ABSL_GUARDED_BY(mutex);
+  };
+  class FakeSubscription;
+
+  ChangeResult Present(const std::string& pool) const;
+
+  mutable Mutex mutex_;
+  mutable CondVar changed_;
+  supervisor::SnapshotPtr snapshot_ ABSL_GUARDED_BY(mutex_) =
+      std::make_shared<supervisor::FleetSnapshot>();
+  std::set<std::shared_ptr<Listener>> listeners_ ABSL_GUARDED_BY(mutex_);
+  std::function<ChangeResult(const supervisor::ResizeRequest&)> on_resize_ ABSL_GUARDED_BY(mutex_);
+  std::function<ChangeResult(const std::string&)> on_start_ ABSL_GUARDED_BY(mutex_);
+  std::function<ChangeResult(const std::string&)> on_stop_ ABSL_GUARDED_BY(mutex_);
+  std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> on_attach_
+      ABSL_GUARDED_BY(mutex_);
+  int changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<WorkerStream> streams_ ABSL_GUARDED_BY(mutex_);  // LinkId: position + 1
+};
+
+}  // namespace spillway
+
+#endif  // SPILLWAY_TESTS_SUPPORT_FAKE_FLEET_H_

@@ -1,0 +1,155 @@
+#include "tests/support/sample_fleet.h"
+
+#include <memory>
+#include <utility>
+
+namespace spillway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using supervisor::FleetSnapshot;
+using supervisor::HealthView;
+using supervisor::PoolView;
+using supervisor::ShardView;
+using supervisor::WorkerView;
+
+constexpr WallTime kStart{1'700'000'000'000'000};
+
+HealthView Healthy(Instant now) {
+  return {fleet::HealthState::kHealthy, fleet::UnhealthyReason::kNone, "made progress", kStart,
+          now - seconds(2)};
+}
+
+PoolView Pool(const char* name, wire::Role role, int32_t workers, Instant now) {
+  PoolView pool;
+  pool.name = name;
+  pool.role = role;
+  pool.desired = workers;
+  pool.min = 1;
+  pool.max = 8;
+  pool.observed = workers;
+  pool.ready = workers;
+  pool.etag = "7";
+  pool.health = Healthy(now);
+  return pool;
+}
+
+wire::ShardReport IngestShard() {
+  wire::ShardReport shard;
+  shard.shard = {0};
+  shard.stage = wire::ShardStage::kOwned;
+  shard.epoch = {4, 99};
+  shard.backlog = 250;
+  shard.lateness = milliseconds(1'500);
+  shard.gate = {wire::GateState::kClosed, wire::Cause::kRedisMemory, kStart, 3};
+  shard.watermark = 120'000;
+  shard.low_watermark = 110'000;
+  shard.input_lag = 42;
+  shard.event_clock = EventTimeOf(kStart);
+  shard.progress = 17;
+  shard.spans = 120'000;
+  shard.index_bytes = 4'096;
+  shard.rejected = 2;
+  shard.deduplicated = 5;
+  return shard;
+}
+
+wire::ShardReport FlushShard() {
+  wire::ShardReport shard;
+  shard.shard = {0};
+  shard.stage = wire::ShardStage::kOwned;
+  shard.epoch = {2, 77};
+  shard.backlog = 240;
+  shard.in_flight = 10;
+  shard.lateness = milliseconds(2'500);
+  shard.progress = 9;
+  shard.spans = 100'000;
+  shard.segments = 20'000;
+  shard.possibly_persisted = 1;
+  return shard;
+}
+
+std::shared_ptr<wire::WorkerReport> Report(wire::ShardReport shard) {
+  auto report = std::make_shared<wire::WorkerReport>();
+  report->shards.push_back(std::move(shard));
+  report->cpu_time = milliseconds(12'500);
+  report->memory_bytes = 64 << 20;
+  report->is_ready = true;
+  report->blocked[static_cast<size_t>(wire::Cause::kRedisMemory)] = milliseconds(750);
+  report->lateness.Record(milliseconds(30));
+  report->lateness.Record(milliseconds(700));
+  return report;
+}
+
+WorkerView Worker(const char* pool, int32_t slot, wire::Role role, Instant now) {
+  WorkerView worker;
+  worker.key = {pool, slot};
+  worker.role = role;
+  worker.uid = std::string("uid-") + pool + "-" + std::to_string(slot);
+  worker.pid = 4'000 + slot + (role == wire::Role::kFlush ? 100 : 0);
+  worker.state = fleet::WorkerState::kReady;
+  worker.health = Healthy(now);
+  worker.generation = {1};
+  worker.start_time = kStart;
+  worker.version = "0.1.0";
+  worker.is_attached = true;
+  return worker;
+}
+
+void Crash(WorkerView& worker) {
+  worker.uid.clear();
+  worker.pid = 0;
+  worker.state = fleet::WorkerState::kCrashLoop;
+  worker.health.state = fleet::HealthState::kUnhealthy;
+  worker.health.reason = fleet::UnhealthyReason::kDead;
+  worker.health.evidence = "exited with 1 after 0.2 s";
+  worker.generation = {6};
+  worker.restarts = 5;
+  worker.start_time.reset();
+  worker.last_death = "exited with 1 after 0.2 s";
+  worker.is_attached = false;
+}
+
+}  // namespace
+
+FleetSnapshot HealthyFleet(Instant now) {
+  FleetSnapshot fleet;
+  fleet.time = kStart;
+  fleet.at = now;
+  fleet.pools = {Pool("ingest", wire::Role::kIngest, 1, now),
+                 Pool("flush", wire::Role::kFlush, 2, now)};
+  fleet.workers = {Worker("ingest", 0, wire::Role::kIngest, now),
+                   Worker("flush", 0, wire::Role::kFlush, now),
+                   Worker("flush", 1, wire::Role::kFlush, now)};
+  fleet.workers[0].shards = {{0}};
+  fleet.workers[0].report = Report(IngestShard());
+  fleet.workers[1].shards = {{0}};
+  fleet.workers[1].report = Report(FlushShard());
+  ShardView known;
+  known.id = {0};
+  known.ingest_worker = "pools/ingest/workers/0";
+  known.flush_worker = known.flush_worker_desired = "pools/flush/workers/0";
+  known.ingest = IngestShard();
+  known.flush = FlushShard();
+  known.figures_at = now - seconds(2);
+  ShardView unknown;
+  unknown.id = {1};
+  unknown.flush_worker_desired = "pools/flush/workers/1";
+  fleet.shards = {known, unknown};
+  fleet.checks = {{"redis", true, "", now - seconds(2)}, {"kafka", true, "", now - seconds(2)}};
+  return fleet;
+}
+
+FleetSnapshot SampleFleet(Instant now) {
+  FleetSnapshot fleet = HealthyFleet(now);
+  PoolView& flush = fleet.pools[1];
+  flush.observed = flush.ready = 1;
+  Crash(fleet.workers[2]);
+  flush.health = fleet.workers[2].health;
+  fleet.checks[1].ok = false;
+  fleet.checks[1].detail = "waiting for a broker at 127.0.0.1:9092";
+  return fleet;
+}
+
+}  // namespace spillway

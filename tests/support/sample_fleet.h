@@ -1,0 +1,20 @@
+// A fleet with one of everything worth showing, the same in every run.
+#ifndef SPILLWAY_TESTS_SUPPORT_SAMPLE_FLEET_H_
+#define SPILLWAY_TESTS_SUPPORT_SAMPLE_FLEET_H_
+
+#include "base/clock.h"
+#include "server/supervisor/snapshot.h"
+
+namespace spillway {
+
+// Pools ingest (1 worker, healthy) and flush (2 of 2 wanted exist: one ready, one in CRASH_LOOP);
+// shard 0 with figures of both owners and a closed gate, shard 1 without any; Redis is fine, Kafka
+// waited for. What has an age was seen 2 s before `now`.
+supervisor::FleetSnapshot SampleFleet(Instant now);
+
+// The same, everything healthy and ready: flush has two ready workers.
+supervisor::FleetSnapshot HealthyFleet(Instant now);
+
+}  // namespace spillway
+
+#endif  // SPILLWAY_TESTS_SUPPORT_SAMPLE_FLEET_H_
