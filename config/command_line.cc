@@ -28,7 +28,7 @@ Option Switch(bool& target) {
 Option Text(std::string& target, const char* what) {
   return {true, [&target, what](const std::string& value) {
             target = value;
-            return value.empty() ? what : "";
+            return value.empty() ? what : "";  // what "": may be empty
           }};
 }
 template <typename T>
@@ -128,7 +128,7 @@ absl::StatusOr<WorkerCommandLine> ParseWorkerCommandLine(
       {"pool", Text(line.pool, "a pool's name")},
       {"slot", Number(line.slot)},
       {"generation", Number(line.generation.value)},
-      {"gateway", Text(line.gateway, "an address")},
+      {"gateway", Text(line.gateway, "")},
       {"help", Switch(line.help)},
       {"version", Switch(line.version)},
   };

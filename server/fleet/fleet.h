@@ -47,6 +47,7 @@ struct Shard {
   Generation owner_generation;
   std::optional<Handover> handover;  // never together with an owner
   std::optional<WorkerKey> desired;
+  bool is_known = false;  // this server has given it to someone: no need to ask who holds it
 };
 
 struct Fleet {

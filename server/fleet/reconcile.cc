@@ -94,18 +94,19 @@ bool IsHandedOver(const Fleet& fleet, ShardId id, const Handover& handover, Inst
   return has_obeyed && !Holds(*from, id);
 }
 
-// Who holds the shard by its own word, without being asked to: after a restart of the server. Of
-// several the one with the highest epoch.
-std::optional<WorkerKey> HolderOf(const Fleet& fleet, ShardId id) {
-  std::optional<WorkerKey> holder;
-  Epoch best;
+struct Holder {
+  const Worker* worker = nullptr;  // null: nobody
+  wire::ShardReport report;
+};
+
+// Who has a shard by its own word. Of several the one with the highest epoch.
+Holder HolderOf(const Fleet& fleet, ShardId id) {
+  Holder holder;
   for (const auto& [key, worker] : fleet.workers) {
-    if (!IsEligible(fleet, worker) || worker.report == nullptr) continue;
+    if (!IsFlushWorkerAlive(worker) || worker.report == nullptr) continue;
     for (const wire::ShardReport& held : worker.report->shards) {
-      if (held.shard != id || held.stage == wire::ShardStage::kReleasing) continue;
-      if (holder && held.epoch < best) continue;
-      holder = key;
-      best = held.epoch;
+      if (held.shard != id) continue;
+      if (holder.worker == nullptr || holder.report.epoch < held.epoch) holder = {&worker, held};
     }
   }
   return holder;
@@ -119,12 +120,34 @@ bool IsAdoptionPending(const Fleet& fleet, Instant now) {
   });
 }
 
-// While adopted workers have not spoken, shards only go to those that say they hold them.
+void Give(Fleet& fleet, Shard& shard, const WorkerKey& owner) {
+  shard.owner = owner;
+  shard.owner_generation = fleet.workers.at(owner).generation;
+  shard.is_known = true;
+}
+
+// After a restart of the server: who has a shard owns it, until the plan says otherwise; who cannot
+// go on or is giving it up already has to hand it over.
+void AdoptShards(Fleet& fleet, Instant now) {
+  for (auto& [id, shard] : fleet.shards) {
+    if (shard.is_known) continue;
+    const Holder holder = HolderOf(fleet, id);
+    if (holder.worker == nullptr) continue;
+    const bool goes_on =
+        IsEligible(fleet, *holder.worker) && holder.report.stage != wire::ShardStage::kReleasing;
+    if (goes_on) {
+      Give(fleet, shard, holder.worker->key);
+    } else {
+      shard.handover = Handover{holder.worker->key, holder.worker->generation, 0, now};
+      shard.is_known = true;
+    }
+  }
+}
+
+// Nothing moves while adopted workers have not spoken.
 ShardOwners PlanNow(const Fleet& fleet, Instant now) {
   ShardOwners owners;
-  for (const auto& [id, shard] : fleet.shards) {
-    owners[id] = shard.owner ? shard.owner : HolderOf(fleet, id);
-  }
+  for (const auto& [id, shard] : fleet.shards) owners[id] = shard.owner;
   if (IsAdoptionPending(fleet, now)) return owners;
   std::vector<Candidate> candidates;
   for (const auto& [key, worker] : fleet.workers) {
@@ -168,6 +191,7 @@ void ReconcilePools(Fleet& fleet, Instant now, const Limits& limits, std::vector
 }
 
 void ReconcileShards(Fleet& fleet, Instant now, const Limits& limits) {
+  AdoptShards(fleet, now);
   ReleaseShards(fleet, now);
   for (auto& [id, shard] : fleet.shards) {
     if (shard.handover && IsHandedOver(fleet, id, *shard.handover, now, limits)) {
@@ -182,8 +206,7 @@ void ReconcileShards(Fleet& fleet, Instant now, const Limits& limits) {
       shard.handover = Handover{*shard.owner, shard.owner_generation, 0, now};
       shard.owner.reset();
     } else if (!shard.handover) {
-      shard.owner = next;
-      shard.owner_generation = fleet.workers.at(*next).generation;
+      Give(fleet, shard, *next);
     }
   }
 }

@@ -17,7 +17,8 @@
 
 namespace spillway::supervisor {
 
-// What the supervisor works with; all borrowed, all outlive it.
+// What the supervisor works with; all borrowed, all outlive it (the discovery also the loop: a pool
+// thread may still be asking).
 struct Parts {
   Loop& loop;
   const Clock& clock;

@@ -1,0 +1,263 @@
+// What every launcher promises, checked on real processes and on the tests' fake.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/lock_file.h"
+#include "server/process/local_launcher.h"
+#include "server/process/output_file.h"
+#include "tests/support/fake_launcher.h"
+
+namespace spillway::process {
+namespace {
+
+using supervisor::ExitReport;
+using supervisor::LaunchSpec;
+using supervisor::Process;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const fleet::WorkerKey kWorker{"flush", 3};
+
+// How a test makes processes behave, on either launcher.
+class LauncherUnderTest {
+ public:
+  virtual ~LauncherUnderTest() = default;
+  virtual supervisor::Launcher& launcher() = 0;
+  virtual void BehaveFromNowOn(const std::string& mode) = 0;  // words of stand_in_worker
+  virtual void AfterLaunch(int64_t pid) = 0;                  // lets the behaviour begin
+};
+
+class RealLauncher final : public LauncherUnderTest {
+ public:
+  explicit RealLauncher(Loop& loop) {
+    std::string name = ::testing::TempDir() + "spillway-launcher-XXXXXX";
+    directory_ = mkdtemp(name.data());
+    launcher_ = std::make_unique<LocalLauncher>(
+        loop, LocalLauncherOptions{SPILLWAY_STAND_IN_WORKER, directory_, directory_ + "/mode", ""});
+    BehaveFromNowOn("wait");
+  }
+  ~RealLauncher() override { std::filesystem::remove_all(directory_); }
+  supervisor::Launcher& launcher() override { return *launcher_; }
+  void BehaveFromNowOn(const std::string& mode) override {
+    std::ofstream(directory_ + "/mode") << mode;
+  }
+  void AfterLaunch(int64_t) override {}
+  const std::string& directory() const { return directory_; }
+
+ private:
+  std::string directory_;
+  std::unique_ptr<LocalLauncher> launcher_;
+};
+
+class FakeUnderTest final : public LauncherUnderTest {
+ public:
+  explicit FakeUnderTest(Loop& loop) : launcher_(loop) {}
+  supervisor::Launcher& launcher() override { return launcher_; }
+  void BehaveFromNowOn(const std::string& mode) override { mode_ = mode; }
+  void AfterLaunch(int64_t pid) override {
+    if (mode_ == "ignore_term") launcher_.entries.at(pid).ignores_term = true;
+    if (mode_ == "exit 3") launcher_.Exit(pid, 3, {"about to exit"});
+  }
+
+ private:
+  testing::FakeLauncher launcher_;
+  std::string mode_;
+};
+
+// One process on a loop that runs until something has happened, 20 s at most.
+class ContractTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  ContractTest() {
+    if (std::string(GetParam()) == "real") {
+      under_test_ = std::make_unique<RealLauncher>(loop_);
+    } else {
+      under_test_ = std::make_unique<FakeUnderTest>(loop_);
+    }
+  }
+  ~ContractTest() override {
+    process_.reset();
+    under_test_.reset();
+  }
+
+  void Launch() {
+    auto process = under_test_->launcher().Launch({kWorker, wire::Role::kFlush, Generation{7}},
+                                                  [this](const ExitReport& report) {
+                                                    report_ = report;
+                                                    process_.reset();
+                                                    loop_.Stop();
+                                                  });
+    ASSERT_TRUE(process.ok()) << process.status();
+    process_ = *std::move(process);
+    under_test_->AfterLaunch(process_->pid());
+  }
+  void RunUntilExit() {
+    Timer limit(loop_, [this] { loop_.Stop(); });
+    limit.Start(std::chrono::seconds(20));
+    loop_.Run();
+    ASSERT_TRUE(report_.has_value()) << "the process has not ended";
+  }
+  // Runs the loop until `condition` holds.
+  void RunUntil(absl::AnyInvocable<bool()> condition) {
+    const Instant deadline = SystemClock().Now() + std::chrono::seconds(20);
+    Timer poll(loop_, [this] { loop_.Stop(); });
+    while (!condition() && SystemClock().Now() < deadline) {
+      poll.Start(std::chrono::milliseconds(2));
+      loop_.Run();
+    }
+    ASSERT_TRUE(condition());
+  }
+
+  Loop loop_;
+  std::unique_ptr<LauncherUnderTest> under_test_;
+  std::unique_ptr<Process> process_;
+  std::optional<ExitReport> report_;
+};
+
+TEST_P(ContractTest, TellsTheExitCodeAndTheLastLines) {
+  under_test_->BehaveFromNowOn("exit 3");
+  Launch();
+  RunUntilExit();
+  EXPECT_EQ(report_->kind, ExitReport::Kind::kExited);
+  EXPECT_EQ(report_->value, 3);
+  EXPECT_THAT(report_->last_lines, ElementsAre("about to exit"));
+}
+
+TEST_P(ContractTest, TellsTheSignal) {
+  under_test_->BehaveFromNowOn("ignore_term");
+  Launch();
+  process_->Terminate();
+  process_->Kill();
+  RunUntilExit();
+  EXPECT_EQ(report_->kind, ExitReport::Kind::kSignaled);
+}
+
+TEST_P(ContractTest, ProcessesHaveNumbers) {
+  Launch();
+  EXPECT_GT(process_->pid(), 0);
+  process_->Kill();
+  RunUntilExit();
+}
+
+TEST_P(ContractTest, AdoptingAProcessThatIsGoneIsRefused) {
+  const auto adopted =
+      under_test_->launcher().Adopt({kWorker, Generation{1}, 0}, [](const ExitReport&) {});
+  EXPECT_EQ(adopted.status().code() == absl::StatusCode::kNotFound, true) << adopted.status();
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ContractTest, ::testing::Values("real", "fake"),
+                         [](const auto& row) { return std::string(row.param); });
+
+// ---- what only real processes have --------------------------------------------------------------
+
+class LocalLauncherTest : public ContractTest {
+ protected:
+  RealLauncher& real() { return static_cast<RealLauncher&>(*under_test_); }
+  std::vector<supervisor::Leftover> Live() {
+    std::vector<supervisor::Leftover> live = real().launcher().FindLeftovers();
+    std::erase_if(live, [](const supervisor::Leftover& leftover) { return leftover.pid == 0; });
+    return live;
+  }
+};
+
+TEST_P(LocalLauncherTest, TermEndsAWorkerInItsOwnTime) {
+  Launch();
+  RunUntil([this] { return !Live().empty(); });
+  RunUntil([this] { return !OutputFile(real().directory() + "/flush-3.log").LastLines().empty(); });
+  process_->Terminate();
+  RunUntilExit();
+  EXPECT_EQ(report_->kind, ExitReport::Kind::kExited);
+  EXPECT_EQ(report_->value, 0);
+}
+
+TEST_P(LocalLauncherTest, TheChildHasItsOwnSessionAndOnlyThreeDescriptors) {
+  Launch();
+  RunUntil([this] { return !Live().empty(); });
+  const int64_t pid = process_->pid();
+  EXPECT_EQ(getsid(static_cast<pid_t>(pid)), pid);
+  const std::string fds = "/proc/" + std::to_string(pid) + "/fd";
+  std::vector<std::string> targets;
+  for (const auto& entry : std::filesystem::directory_iterator(fds)) {
+    std::error_code gone;
+    targets.push_back(std::filesystem::read_symlink(entry.path(), gone));
+  }
+  EXPECT_THAT(targets, ::testing::SizeIs(::testing::Le(5u))) << "three, its lock, its mode file";
+  EXPECT_THAT(targets, Contains("/dev/null"));
+  process_->Kill();
+  RunUntilExit();
+}
+
+TEST_P(LocalLauncherTest, AProgramThatIsNotThereIsNotFound) {
+  LocalLauncher launcher(loop_, {"/nonexistent/worker", real().directory(), "", ""});
+  const auto process = launcher.Launch({kWorker, wire::Role::kFlush, Generation{1}},
+                                       [](const ExitReport&) { FAIL(); });
+  EXPECT_EQ(process.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(process.status().message()), HasSubstr("/nonexistent/worker"));
+}
+
+TEST_P(LocalLauncherTest, FindsAndAdoptsWhatAnEarlierServerLeft) {
+  Launch();
+  RunUntil([this] { return !Live().empty(); });
+  const int64_t pid = process_->pid();
+  ASSERT_EQ(Live().size(), 1u);
+  EXPECT_EQ(Live()[0].worker, kWorker);
+  EXPECT_EQ(Live()[0].generation, Generation{7});
+  EXPECT_EQ(Live()[0].pid, pid);
+  bool has_ended = false;
+  auto adopted = real().launcher().Adopt(Live()[0], [&](const ExitReport&) { has_ended = true; });
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  (*adopted)->Kill();
+  RunUntil([&] { return has_ended && report_.has_value(); });
+  EXPECT_THAT(Live(), IsEmpty());
+  EXPECT_EQ(real().launcher().FindLeftovers()[0].generation, Generation{7}) << "the floor stays";
+}
+
+TEST_P(LocalLauncherTest, LettingGoLeavesTheProcessRunning) {
+  Launch();
+  RunUntil([this] { return !Live().empty(); });
+  process_.reset();
+  ASSERT_EQ(Live().size(), 1u);
+  bool has_ended = false;
+  auto again = real().launcher().Adopt(Live()[0], [&](const ExitReport&) { has_ended = true; });
+  ASSERT_TRUE(again.ok());
+  const auto pid = static_cast<pid_t>((*again)->pid());
+  (*again)->Kill();
+  RunUntil([&] { return has_ended; });
+  waitpid(pid, nullptr, 0);  // nobody else reaps what was let go of
+}
+
+TEST_P(LocalLauncherTest, OutputOfAnEarlierGenerationIsNotTold) {
+  under_test_->BehaveFromNowOn("exit 3");
+  Launch();
+  RunUntilExit();
+  report_.reset();
+  Launch();
+  RunUntilExit();
+  EXPECT_THAT(report_->last_lines, ElementsAre("about to exit"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Real, LocalLauncherTest, ::testing::Values("real"));
+
+TEST(OutputFileTest, KeepsWithinItsLimit) {
+  std::string name = ::testing::TempDir() + "spillway-output-XXXXXX";
+  const std::string directory = mkdtemp(name.data());
+  OutputFile output(directory + "/a.log");
+  ASSERT_TRUE(output.Open().ok());
+  ASSERT_EQ(truncate(output.path().c_str(), OutputFile::kMaxBytes + 1), 0);
+  output.Trim();
+  EXPECT_EQ(std::filesystem::file_size(output.path()), 0u);
+  EXPECT_TRUE(std::filesystem::exists(output.path() + ".1"));
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace spillway::process

@@ -1,0 +1,138 @@
+#include "server/process/local_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace spillway::process {
+namespace {
+
+using supervisor::ExitReport;
+
+// Owners of posix_spawn's two parameter objects.
+class SpawnAttributes {
+ public:
+  SpawnAttributes() {
+    CHECK(posix_spawnattr_init(&value_) == 0, "needs only memory");
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&value_, &none);  // the server blocks signals; children would too
+    posix_spawnattr_setsigdefault(&value_, &all);
+    posix_spawnattr_setflags(&value_,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  ~SpawnAttributes() { posix_spawnattr_destroy(&value_); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  const posix_spawnattr_t* get() const { return &value_; }
+
+ private:
+  posix_spawnattr_t value_;
+};
+
+class FileActions {
+ public:
+  explicit FileActions(int output_fd) {
+    CHECK(posix_spawn_file_actions_init(&value_) == 0, "needs only memory");
+    posix_spawn_file_actions_addopen(&value_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&value_, output_fd, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&value_, output_fd, STDERR_FILENO);
+    posix_spawn_file_actions_addclosefrom_np(&value_, STDERR_FILENO + 1);
+  }
+  ~FileActions() { posix_spawn_file_actions_destroy(&value_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+  const posix_spawn_file_actions_t* get() const { return &value_; }
+
+ private:
+  posix_spawn_file_actions_t value_;
+};
+
+absl::Status SpawnError(const std::string& program, int error) {
+  const std::string text = absl::StrCat(program, ": ", std::strerror(error));
+  if (error == ENOENT || error == EACCES) return absl::NotFoundError(text);
+  if (error == EAGAIN || error == ENOMEM) return absl::ResourceExhaustedError(text);
+  return absl::InternalError(text);
+}
+
+UniqueFd OpenPidFd(int64_t pid) {
+  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
+}
+
+ExitReport ToReport(int status, const rusage& usage) {
+  ExitReport report;
+  report.kind = WIFSIGNALED(status) ? ExitReport::Kind::kSignaled : ExitReport::Kind::kExited;
+  report.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+  report.cpu_time = std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                    std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  return report;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalProcess>> LocalProcess::Spawn(Loop& loop,
+                                                                  const Command& command,
+                                                                  Ended ended) {
+  std::vector<char*> arguments = {const_cast<char*>(command.program.c_str())};
+  for (const std::string& argument : command.arguments) {
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  }
+  arguments.push_back(nullptr);
+  const FileActions files(command.output_fd);
+  const SpawnAttributes attributes;
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, command.program.c_str(), files.get(), attributes.get(),
+                                  arguments.data(), environ);
+  if (error != 0) return SpawnError(command.program, error);
+  UniqueFd pid_fd = OpenPidFd(pid);  // our unreaped child: the number is its own
+  CHECK(pid_fd.valid(), "a child that has not been reaped has a pidfd");
+  return std::unique_ptr<LocalProcess>(
+      new LocalProcess(loop, pid, std::move(pid_fd), true, std::move(ended)));
+}
+
+absl::StatusOr<std::unique_ptr<LocalProcess>> LocalProcess::Adopt(Loop& loop, int64_t pid,
+                                                                  Ended ended) {
+  UniqueFd pid_fd = OpenPidFd(pid);
+  if (!pid_fd.valid()) {
+    return absl::NotFoundError(absl::StrCat("process ", pid, ": ", std::strerror(errno)));
+  }
+  return std::unique_ptr<LocalProcess>(
+      new LocalProcess(loop, pid, std::move(pid_fd), false, std::move(ended)));
+}
+
+LocalProcess::LocalProcess(Loop& loop, int64_t pid, UniqueFd pid_fd, bool is_child, Ended ended)
+    : pid_(pid), is_child_(is_child), pid_fd_(std::move(pid_fd)), ended_(std::move(ended)) {
+  watch_ = std::make_unique<ReadWatch>(loop, pid_fd_.get(), [this] { OnReadable(); });
+}
+
+void LocalProcess::Terminate() {
+  ::syscall(SYS_pidfd_send_signal, pid_fd_.get(), SIGTERM, nullptr, 0);
+}
+
+void LocalProcess::Kill() { ::syscall(SYS_pidfd_send_signal, pid_fd_.get(), SIGKILL, nullptr, 0); }
+
+void LocalProcess::OnReadable() {
+  ExitReport report;  // of a process that is not our child nobody tells us more
+  if (is_child_) {
+    int status = 0;
+    rusage usage{};
+    const pid_t reaped = ::wait4(static_cast<pid_t>(pid_), &status, WNOHANG, &usage);
+    if (reaped == 0) return;  // not ended after all
+    if (reaped > 0) report = ToReport(status, usage);
+  }
+  watch_.reset();
+  Ended ended = std::move(ended_);
+  ended(report);  // may destroy us
+}
+
+}  // namespace spillway::process

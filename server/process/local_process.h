@@ -1,0 +1,56 @@
+// One process of this machine: started here, or found and adopted.
+#ifndef SPILLWAY_SERVER_PROCESS_LOCAL_PROCESS_H_
+#define SPILLWAY_SERVER_PROCESS_LOCAL_PROCESS_H_
+
+#include <sys/resource.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "base/loop.h"
+#include "base/unique_fd.h"
+#include "server/supervisor/launcher.h"
+
+namespace spillway::process {
+
+struct Command {
+  std::string program;                 // a path; no search, no shell
+  std::vector<std::string> arguments;  // without the program
+  int output_fd = -1;                  // becomes its standard output and error; borrowed
+};
+
+// Its end is proven by a pidfd: signals reach this process or none, whatever becomes of its number.
+// Loop thread only. Destroying it lets go of the process.
+class LocalProcess final : public supervisor::Process {
+ public:
+  using Ended = absl::AnyInvocable<void(const supervisor::ExitReport&)>;  // without last_lines
+
+  // A session of its own, no signals blocked or ignored, standard input empty, no other
+  // descriptors.
+  static absl::StatusOr<std::unique_ptr<LocalProcess>> Spawn(Loop& loop, const Command& command,
+                                                             Ended ended);
+  // NOT_FOUND: there is no such process.
+  static absl::StatusOr<std::unique_ptr<LocalProcess>> Adopt(Loop& loop, int64_t pid, Ended ended);
+
+  int64_t pid() const override { return pid_; }
+  void Terminate() override;
+  void Kill() override;
+
+ private:
+  LocalProcess(Loop& loop, int64_t pid, UniqueFd pid_fd, bool is_child, Ended ended);
+  void OnReadable();
+
+  const int64_t pid_;
+  const bool is_child_;
+  UniqueFd pid_fd_;
+  Ended ended_;
+  std::unique_ptr<ReadWatch> watch_;  // of pid_fd_: goes first
+};
+
+}  // namespace spillway::process
+
+#endif  // SPILLWAY_SERVER_PROCESS_LOCAL_PROCESS_H_

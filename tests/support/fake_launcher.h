@@ -1,0 +1,98 @@
+// A launcher of processes that exist only in the test: they end when the test, or a signal that
+// they obey, says so. Passes the same contract suite as the real one.
+#ifndef SPILLWAY_TESTS_SUPPORT_FAKE_LAUNCHER_H_
+#define SPILLWAY_TESTS_SUPPORT_FAKE_LAUNCHER_H_
+
+#include <csignal>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/loop.h"
+#include "server/supervisor/launcher.h"
+
+namespace spillway::testing {
+
+// Loop thread only.
+class FakeLauncher final : public supervisor::Launcher {
+ public:
+  struct Entry {
+    supervisor::LaunchSpec spec;
+    bool ignores_term = false;
+    bool is_alive = true;
+    std::vector<int> signals;
+    supervisor::OnExit on_exit;
+  };
+
+  explicit FakeLauncher(Loop& loop) : loop_(loop) {}
+
+  absl::StatusOr<std::unique_ptr<supervisor::Process>> Launch(const supervisor::LaunchSpec& spec,
+                                                              supervisor::OnExit on_exit) override {
+    if (!next_error.ok()) return std::exchange(next_error, absl::OkStatus());
+    return Add(++last_pid_, spec, std::move(on_exit));
+  }
+  absl::StatusOr<std::unique_ptr<supervisor::Process>> Adopt(const supervisor::Leftover& leftover,
+                                                             supervisor::OnExit on_exit) override {
+    if (leftover.pid <= 0) return absl::NotFoundError("no such process");
+    return Add(leftover.pid, {leftover.worker, wire::Role::kFlush, leftover.generation},
+               std::move(on_exit));
+  }
+  std::vector<supervisor::Leftover> FindLeftovers() override { return leftovers; }
+
+  // The process ends; told from the loop, as a real one's end is.
+  void End(int64_t pid, supervisor::ExitReport report) {
+    Entry& entry = entries.at(pid);
+    if (!std::exchange(entry.is_alive, false)) return;
+    loop_.Post([on_exit = std::move(entry.on_exit), report = std::move(report),
+                held = std::weak_ptr<bool>(alive_)]() mutable {
+      if (!held.expired() && on_exit) on_exit(report);
+    });
+  }
+  void Exit(int64_t pid, int code, std::vector<std::string> last_lines = {}) {
+    End(pid, {supervisor::ExitReport::Kind::kExited, code, std::move(last_lines), {}});
+  }
+
+  absl::Status next_error;  // of the next Launch
+  std::vector<supervisor::Leftover> leftovers;
+  std::map<int64_t, Entry> entries;  // by pid; the dead ones too
+
+ private:
+  class Handle final : public supervisor::Process {
+   public:
+    Handle(FakeLauncher& launcher, int64_t pid) : launcher_(launcher), pid_(pid) {}
+    ~Handle() override { launcher_.entries.at(pid_).on_exit = nullptr; }
+    int64_t pid() const override { return pid_; }
+    void Terminate() override { launcher_.Receive(pid_, SIGTERM); }
+    void Kill() override { launcher_.Receive(pid_, SIGKILL); }
+
+   private:
+    FakeLauncher& launcher_;
+    const int64_t pid_;
+  };
+
+  std::unique_ptr<supervisor::Process> Add(int64_t pid, const supervisor::LaunchSpec& spec,
+                                           supervisor::OnExit on_exit) {
+    Entry& entry = entries[pid];
+    entry = Entry{};
+    entry.spec = spec;
+    entry.on_exit = std::move(on_exit);
+    return std::make_unique<Handle>(*this, pid);
+  }
+  void Receive(int64_t pid, int signal) {
+    Entry& entry = entries.at(pid);
+    if (!entry.is_alive) return;
+    entry.signals.push_back(signal);
+    if (signal == SIGTERM && entry.ignores_term) return;
+    End(pid, {supervisor::ExitReport::Kind::kSignaled, signal, {}, {}});
+  }
+
+  Loop& loop_;
+  int64_t last_pid_ = 100;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace spillway::testing
+
+#endif  // SPILLWAY_TESTS_SUPPORT_FAKE_LAUNCHER_H_

@@ -1,0 +1,47 @@
+// Stands in for spillway-worker where only its life as a process matters. Takes the same options;
+// what it does is the first word of the file named by --config:
+//   wait          until TERM, then exits with 0
+//   ignore_term   until KILL
+//   exit N        says "about to exit" and exits with N at once
+// It takes its slot's lock file first, in the directory of that file.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/lock_file.h"
+#include "config/command_line.h"
+
+int main(int argc, char** argv) {
+  const auto line = spillway::config::ParseWorkerCommandLine({argv + 1, argv + argc});
+  if (!line.ok()) return 2;
+  const std::string directory = line->source.file.substr(0, line->source.file.rfind('/'));
+  const auto lock =
+      spillway::LockFile::Acquire(directory, line->pool, line->slot, line->generation);
+  if (!lock.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(lock.status().message()).c_str());
+    return 1;
+  }
+  std::ifstream file(line->source.file);
+  std::string mode;
+  int code = 0;
+  file >> mode >> code;
+  if (mode == "exit") {
+    std::fprintf(stderr, "about to exit\n");
+    return code;
+  }
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  std::printf("started\n");
+  std::fflush(stdout);
+  int received = 0;
+  do {
+    sigwait(&signals, &received);
+  } while (mode == "ignore_term");
+  return 0;
+}
