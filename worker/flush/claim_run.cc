@@ -1,0 +1,408 @@
+#include "worker/flush/claim_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace spillway::flush {
+namespace {
+
+using buffer::StoreCode;
+using buffer::StoreResult;
+using kafka::Delivery;
+
+// Of a part whose size Redis could not tell, for the limits.
+constexpr uint64_t kUnknownPartBytes = 64 << 10;
+
+constexpr Duration kQueueFullPause = std::chrono::milliseconds(50);
+
+uint64_t BytesOf(const buffer::ClaimedPart& part) {
+  return part.part_bytes > 0 ? part.part_bytes : kUnknownPartBytes;
+}
+
+}  // namespace
+
+ClaimRun::ClaimRun(Context context, RunClaim claim)
+    : context_(std::move(context)),
+      claim_(std::move(claim.claim)),
+      epoch_(claim.epoch),
+      store_backoff_(context_.options.backoff_initial, context_.options.backoff_max),
+      delivery_backoff_(context_.options.backoff_initial, context_.options.backoff_max) {
+  parts_.reserve(claim_.parts.size());
+  for (const buffer::ClaimedPart& part : claim_.parts) {
+    PartRun run;
+    run.claimed = part;
+    Piece piece;
+    if (claim.to_dead_letters) {
+      piece.kind = Piece::Kind::kDeadLetters;
+      piece.reason = "attempts";
+    }
+    run.pieces.push_back(piece);
+    parts_.push_back(std::move(run));
+  }
+}
+
+ClaimRun::~ClaimRun() {
+  for (PartRun& part : parts_) context_.host.Unreserve(part.reserved_bytes);
+}
+
+Instant ClaimRun::wake() const {
+  if (ended_ || is_calling_) return Instant::max();
+  if (not_before_ > now_) return not_before_;
+  // Reports make room in the producer's queue; those of forgotten claims come to nobody.
+  return queue_.empty() ? Instant::max() : now_ + kQueueFullPause;
+}
+
+void ClaimRun::Continue(Instant now) {
+  now_ = now;
+  if (ended_) return;
+  if (std::exchange(needs_pause_, false)) {
+    not_before_ = now + store_backoff_.Next(context_.random());
+  }
+  if (is_stopped_ || must_release_) DropQueue();
+  Pump(now);
+  if (is_calling_ || now < not_before_) return;
+  Decide(now);
+}
+
+void ClaimRun::Pump(Instant now) {
+  if (std::exchange(has_kafka_moved_, false)) kafka_wait_ = now;
+  while (!queue_.empty()) {
+    Queued& next = queue_.front();
+    const bool is_dead = next.id.origin.has_value();
+    const std::string& topic =
+        is_dead ? context_.options.dead_letter_topic : context_.options.output_topic;
+    absl::AnyInvocable<void(kafka::DeliveryReport)> done =
+        [weak = weak_from_this(), id = next.id](const kafka::DeliveryReport& report) {
+          if (const auto self = weak.lock()) self->OnReport(id, report);
+        };
+    if (!context_.producer.Produce(topic, next.message, done).ok()) break;  // its queue is full
+    if (!kafka_wait_) kafka_wait_ = now;
+    ++outstanding_;
+    queue_.pop_front();
+  }
+  if (queue_.empty() && outstanding_ == 0) kafka_wait_.reset();
+  if (!queue_.empty() && !kafka_wait_) kafka_wait_ = now;
+}
+
+bool ClaimRun::Has(Piece::State state) const {
+  return std::any_of(parts_.begin(), parts_.end(), [state](const PartRun& part) {
+    return std::any_of(part.pieces.begin(), part.pieces.end(),
+                       [state](const Piece& piece) { return piece.state == state; });
+  });
+}
+
+void ClaimRun::Decide(Instant now) {
+  const bool is_waiting = outstanding_ > 0 || !queue_.empty();
+  if (must_release_ || is_stopped_) {
+    if (is_waiting) return;
+    const bool is_done = !must_release_ && !Has(Piece::State::kTodo) && !Has(Piece::State::kFailed);
+    return is_done ? Acknowledge() : Release();
+  }
+  if (Has(Piece::State::kTodo)) return LoadMore();
+  if (is_waiting) return;
+  if (!Has(Piece::State::kFailed)) return Acknowledge();
+  if (!any_delivered_) {
+    must_release_ = true;
+    return Release();
+  }
+  for (PartRun& part : parts_) {
+    for (Piece& piece : part.pieces) {
+      if (piece.state == Piece::State::kFailed) piece.state = Piece::State::kTodo;
+    }
+  }
+  not_before_ = now + delivery_backoff_.Next(context_.random());
+  context_.host.RequestPoll();
+}
+
+void ClaimRun::LoadMore() {
+  std::vector<size_t> chosen;
+  std::vector<buffer::ClaimedPart> claimed;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < parts_.size() && bytes < context_.options.load_bytes; ++i) {
+    PartRun& part = parts_[i];
+    const auto is_todo = [](const Piece& p) { return p.state == Piece::State::kTodo; };
+    if (!std::any_of(part.pieces.begin(), part.pieces.end(), is_todo)) continue;
+    if (part.reserved_bytes == 0) {  // else another piece of it is on its way
+      const uint64_t size = BytesOf(part.claimed);
+      if (!context_.host.TryReserve(size)) break;
+      part.reserved_bytes = size;
+    }
+    bytes += part.reserved_bytes;
+    chosen.push_back(i);
+    claimed.push_back(part.claimed);
+  }
+  if (chosen.empty()) return;  // until another claim makes room
+  is_calling_ = true;
+  context_.store.Load(context_.shard, claimed,
+                      [weak = weak_from_this(), chosen = std::move(chosen)](
+                          StoreResult<std::vector<buffer::LoadedPart>> result) {
+                        if (const auto self = weak.lock())
+                          self->OnLoaded(chosen, std::move(result));
+                      });
+}
+
+bool ClaimRun::MustRepeat(StoreCode code) {
+  context_.host.OnStoreCode(code);
+  context_.host.RequestPoll();
+  is_calling_ = false;
+  if (code == StoreCode::kOk || code == StoreCode::kNoShard) {
+    store_backoff_.Reset();
+    return false;
+  }
+  cause_ = code == StoreCode::kMoving ? wire::Cause::kRedisMoving : wire::Cause::kRedis;
+  needs_pause_ = true;
+  return true;
+}
+
+void ClaimRun::OnLoaded(const std::vector<size_t>& parts,
+                        StoreResult<std::vector<buffer::LoadedPart>> result) {
+  if (MustRepeat(result.code)) {
+    for (const size_t i : parts) FreeIfIdle(parts_[i]);
+    return;
+  }
+  const auto is_whole = [](const buffer::LoadedPart& part) { return part.is_complete; };
+  if (!result.ok() || result.value.size() != parts.size() ||
+      !std::all_of(result.value.begin(), result.value.end(), is_whole)) {
+    // Something else has changed the lists: what was claimed is not what is there.
+    Log(LogLevel::kWarning, "loaded lists differ from the claim",
+        {{"shard", context_.shard.value}, {"claim", claim_.id.ToString()}});
+    must_release_ = true;
+    cause_ = wire::Cause::kOwnership;
+    for (const size_t i : parts) FreeIfIdle(parts_[i]);
+    return;
+  }
+  ++progress_;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Prepare(parts[i], result.value[i]);
+    result.value[i] = {};  // the messages are made: at most one copy of the bytes at a time
+  }
+}
+
+void ClaimRun::Prepare(size_t part_index, const buffer::LoadedPart& loaded) {
+  PartRun& part = parts_[part_index];
+  absl::StatusOr<Part> decoded = DecodePart(loaded, part.claimed.deadline, context_.decoder);
+  if (!decoded.ok()) {
+    Log(LogLevel::kError, "part cannot be decoded",
+        {{"shard", context_.shard.value},
+         {"part", part.claimed.name.ToString()},
+         {"error", decoded.status()}});
+    return PrepareDamaged(part_index, loaded);
+  }
+  part.span_count = decoded->spans.size();
+  if (part.pieces[0].must_split) {
+    const auto [first, second] = Halves(*decoded);
+    part.pieces.resize(2);
+    part.pieces[0].range = first;
+    part.pieces[0].must_split = false;
+    part.pieces[1].range = second;
+  }
+  for (size_t i = 0; i < part.pieces.size(); ++i) {
+    if (part.pieces[i].state == Piece::State::kTodo) PreparePiece(part_index, i, *decoded);
+  }
+  FreeIfIdle(part);
+}
+
+void ClaimRun::PrepareDamaged(size_t part_index, const buffer::LoadedPart& loaded) {
+  PartRun& part = parts_[part_index];
+  Piece raw;
+  raw.kind = Piece::Kind::kRawEntries;
+  raw.state = Piece::State::kSent;
+  raw.reason = "undecodable";
+  part.pieces.assign(1, raw);
+  part.quarantined_spans = CountSpans(loaded);
+  for (const auto* list : {&loaded.own, &loaded.referenced}) {
+    for (const std::string& entry : *list) {
+      const DeadLetterOrigin origin{raw.reason, context_.options.input_topic, context_.shard,
+                                    loaded.name.offset};
+      Queue(DeadLetter(origin, entry),
+            {.part = part_index, .origin = origin, .payload_bytes = entry.size()});
+    }
+  }
+  Resolve(part_index, 0);  // done at once if there is no entry at all
+}
+
+void ClaimRun::PreparePiece(size_t part_index, size_t piece_index, const Part& decoded) {
+  Piece& piece = parts_[part_index].pieces[piece_index];
+  if (!piece.range) piece.range = WholeOf(decoded);
+  piece.state = Piece::State::kSent;
+  piece.has_failed = false;
+  if (piece.range->from == piece.range->to) {  // nothing but an empty chunk
+    piece.state = Piece::State::kDone;
+    return;
+  }
+  MessageId id{.part = part_index, .piece = piece_index};
+  if (piece.kind == Piece::Kind::kOutput) {
+    Queue(Assemble(decoded, *piece.range, context_.shard, epoch_, context_.options.output), id);
+    return;
+  }
+  for (size_t i = piece.range->from; i < piece.range->to; ++i) {
+    const buffer::ChunkSpan& span = decoded.spans[i];
+    id.origin =
+        DeadLetterOrigin{piece.reason, context_.options.input_topic, context_.shard, span.offset};
+    id.payload_bytes = span.bytes.size();
+    Queue(DeadLetter(*id.origin, std::string(span.bytes)), id);
+  }
+}
+
+void ClaimRun::Queue(kafka::OutgoingMessage message, MessageId id) {
+  ++parts_[id.part].pieces[id.piece].outstanding;
+  queue_.push_back({std::move(message), std::move(id)});
+}
+
+void ClaimRun::OnReport(MessageId id, const kafka::DeliveryReport& report) {
+  context_.host.OnDelivery(report.delivery);
+  context_.host.RequestPoll();
+  CHECK(outstanding_ > 0, "one report for each message");
+  --outstanding_;
+  has_kafka_moved_ = true;
+  Piece& piece = parts_[id.part].pieces[id.piece];
+  --piece.outstanding;
+  const bool is_dead = id.origin.has_value();
+  switch (report.delivery) {
+    case Delivery::kDelivered:
+      any_delivered_ = true;
+      ++delivered_messages_;
+      ++progress_;
+      cause_ = wire::Cause::kNone;
+      delivery_backoff_.Reset();
+      break;
+    case Delivery::kPossiblyPersisted:
+      ++counts_.possibly_persisted;
+      [[fallthrough]];
+    case Delivery::kNotDelivered:
+      piece.has_failed = true;
+      cause_ = is_dead ? wire::Cause::kDeadLetter : wire::Cause::kKafka;
+      break;
+    case Delivery::kRefused:
+      if (!is_dead) {
+        piece.is_refused = true;
+      } else if (!id.is_bare) {
+        id.is_bare = true;
+        Queue(BareDeadLetter(*id.origin, id.payload_bytes), id);
+      } else {
+        piece.has_failed = true;
+        counts_attempt_ = true;
+        cause_ = wire::Cause::kDeadLetter;
+      }
+      break;
+  }
+  if (report.delivery == Delivery::kRefused) {
+    Log(LogLevel::kWarning, "the broker refuses a message",
+        {{"shard", context_.shard.value},
+         {"part", parts_[id.part].claimed.name.ToString()},
+         {"is_dead_letter", is_dead},
+         {"error", report.message}});
+  }
+  Resolve(id.part, id.piece);
+}
+
+void ClaimRun::Resolve(size_t part_index, size_t piece_index) {
+  PartRun& part = parts_[part_index];
+  Piece& piece = part.pieces[piece_index];
+  if (piece.outstanding > 0) return;
+  if (piece.is_refused) {
+    Refused(part, piece_index);
+  } else {
+    piece.state = piece.has_failed ? Piece::State::kFailed : Piece::State::kDone;
+  }
+  FreeIfIdle(part);
+}
+
+void ClaimRun::Refused(PartRun& part, size_t piece_index) {
+  Piece& piece = part.pieces[piece_index];
+  piece.is_refused = false;
+  piece.state = Piece::State::kTodo;  // it is loaded again: this is rare
+  if (!piece.range->is_half && part.span_count > 1) {
+    // Where to split is known when the part has been decoded again.
+    piece.range.reset();
+    piece.must_split = true;
+  } else {
+    piece.kind = Piece::Kind::kDeadLetters;
+    piece.reason = "refused";
+  }
+}
+
+void ClaimRun::FreeIfIdle(PartRun& part) {
+  const auto is_sent = [](const Piece& p) { return p.state == Piece::State::kSent; };
+  if (std::any_of(part.pieces.begin(), part.pieces.end(), is_sent)) return;
+  context_.host.Unreserve(std::exchange(part.reserved_bytes, 0));
+}
+
+void ClaimRun::DropQueue() {
+  while (!queue_.empty()) {
+    const MessageId id = queue_.back().id;
+    queue_.pop_back();
+    Piece& piece = parts_[id.part].pieces[id.piece];
+    --piece.outstanding;
+    piece.has_failed = true;
+    Resolve(id.part, id.piece);
+  }
+}
+
+void ClaimRun::Acknowledge() {
+  buffer::AcknowledgeRequest request{
+      .id = claim_.id, .lease_end = claim_.lease_end, .parts = claim_.parts};
+  for (const PartRun& part : parts_) {
+    request.quarantined_spans += part.quarantined_spans;
+    for (const Piece& piece : part.pieces) {
+      const uint64_t spans = piece.range ? piece.range->to - piece.range->from : 0;
+      if (piece.kind == Piece::Kind::kOutput) request.acknowledged_spans += spans;
+      if (piece.kind == Piece::Kind::kDeadLetters) request.dead_lettered_spans += spans;
+    }
+  }
+  is_calling_ = true;
+  context_.store.Acknowledge(
+      context_.shard, request,
+      [weak = weak_from_this(), request](StoreResult<buffer::AcknowledgeReply> result) {
+        const auto self = weak.lock();
+        if (!self || self->MustRepeatEnd(result.code)) return;
+        self->OnAcknowledged(request, result);
+      });
+}
+
+void ClaimRun::OnAcknowledged(const buffer::AcknowledgeRequest& request,
+                              const StoreResult<buffer::AcknowledgeReply>& result) {
+  if (!result.ok() || (!result.value.was_known && !has_repeated_end_)) {
+    Log(LogLevel::kWarning, "Redis does not know a delivered claim",
+        {{"shard", context_.shard.value}, {"claim", claim_.id.ToString()}});
+    return End(ClaimEnded::How::kLost);
+  }
+  counts_.spans = request.acknowledged_spans;
+  counts_.dead_lettered_spans = request.dead_lettered_spans;
+  counts_.quarantined_spans = request.quarantined_spans;
+  for (const PartRun& part : parts_) {
+    if (part.pieces[0].kind == Piece::Kind::kOutput && part.span_count > 0) ++counts_.segments;
+    if (result.value.redis_time.us == 0) continue;
+    lateness_.emplace_back(result.value.redis_time.us - part.claimed.due_since.us);
+  }
+  End(ClaimEnded::How::kAcknowledged);
+}
+
+void ClaimRun::Release() {
+  is_calling_ = true;
+  context_.store.Release(
+      context_.shard, {.id = claim_.id, .parts = claim_.parts, .counts_attempt = counts_attempt_},
+      [weak = weak_from_this()](StoreResult<bool> result) {
+        const auto self = weak.lock();
+        if (!self || self->MustRepeatEnd(result.code)) return;
+        // What was delivered will be so again.
+        self->counts_.possibly_persisted += self->delivered_messages_;
+        self->End(result.ok() ? ClaimEnded::How::kReleased : ClaimEnded::How::kLost);
+      });
+}
+
+bool ClaimRun::MustRepeatEnd(StoreCode code) {
+  const bool must_repeat = MustRepeat(code);
+  has_repeated_end_ = has_repeated_end_ || must_repeat;
+  return must_repeat;
+}
+
+void ClaimRun::End(ClaimEnded::How how) {
+  ++progress_;
+  ended_ = ClaimEnded{.id = claim_.id, .how = how, .cause = cause_};
+}
+
+}  // namespace spillway::flush
