@@ -17,9 +17,9 @@ namespace spillway::supervisor {
 struct ResizeRequest {
   std::string pool;  // "flush"
   int32_t desired = 0;
-  std::optional<int32_t> min, max;  // also change the bounds
+  std::optional<int32_t> min{}, max{};  // also change the bounds
   bool validate_only = false;
-  std::string etag;  // if set, must be the pool's
+  std::string etag{};  // if set, must be the pool's
 };
 
 // The pool as it is wished for now (observed follows later), or why not. A refusal carries a stable

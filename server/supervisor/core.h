@@ -1,0 +1,112 @@
+// The supervisor's inside: everything that lives on the loop's thread.
+#ifndef SPILLWAY_SERVER_SUPERVISOR_CORE_H_
+#define SPILLWAY_SERVER_SUPERVISOR_CORE_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/loop.h"
+#include "base/mutex.h"
+#include "server/fleet/fleet.h"
+#include "server/supervisor/snapshot_builder.h"
+#include "server/supervisor/subscriptions.h"
+#include "server/supervisor/supervisor.h"
+
+namespace spillway::supervisor {
+
+inline constexpr Duration kDiscoveryInterval = std::chrono::seconds(3);
+inline constexpr Duration kDiscoveryTimeout = std::chrono::seconds(5);
+inline constexpr int32_t kMaxWorkers = 1000;  // of a pool
+
+// Shared with tasks that are still posted when the Supervisor goes; after Close they only answer
+// that the server is stopping. Loop thread only, but for Snapshot.
+class Supervisor::Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(const config::Config& config, Parts parts);
+
+  void Begin();
+  void Close();
+  void Drain(absl::AnyInvocable<void(absl::Status)> done);
+
+  SnapshotPtr Snapshot() const;  // any thread
+  void Subscribe(std::shared_ptr<Listening> listening);
+  void Resize(const ResizeRequest& request, PoolDone done);
+  void StartOrStop(const std::string& pool, bool start, PoolDone done);
+
+  void Attach(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
+              absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done);
+  void Report(LinkId link, wire::WorkerReport report);
+  void Goodbye(LinkId link, const wire::Goodbye& goodbye);
+  void Detach(LinkId link);
+
+  Loop& loop() { return parts_.loop; }
+  const fleet::Limits& limits() const { return limits_; }
+
+ private:
+  struct Running {
+    Generation generation;
+    std::unique_ptr<Process> process;
+  };
+  struct Link {
+    fleet::WorkerKey worker;
+    Generation generation;
+    std::shared_ptr<WorkerLink> link;
+  };
+
+  // Handles the event and all that follow from it.
+  void Apply(fleet::Event event);
+  void Perform(const fleet::Spawn& spawn);
+  void Perform(const fleet::Signal& signal);
+  void Perform(const fleet::SendOrder& order);
+  void Perform(const fleet::Note& note);
+  void OnEnd(const fleet::WorkerKey& worker, Generation generation, const ExitReport& report);
+  supervisor::OnExit ExitHandler(const fleet::WorkerKey& worker, Generation generation);
+  // Watches a process that this server did not start. Its adoption is not yet an event.
+  absl::Status Adopt(const Leftover& leftover);
+  Link* FindLink(const fleet::WorkerKey& worker);
+  void Accept(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
+              absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done);
+
+  void Discover();
+  void OnDiscovered(const absl::StatusOr<int32_t>& count);
+  void CheckDrained();
+  void MarkChanged();
+  void Publish();
+  void ArmTick();
+  Surroundings Around() const;
+  absl::StatusOr<const fleet::Pool*> FindPool(const std::string& name) const;
+  absl::Status CheckResize(const ResizeRequest& request, const fleet::Pool& pool) const;
+
+  const Parts parts_;
+  const fleet::Limits limits_;
+  const config::Config config_;
+  fleet::Fleet fleet_;
+  std::deque<fleet::Event> events_;  // that follow from the one being handled
+  bool is_applying_ = false;
+  bool is_closed_ = false;
+
+  std::map<fleet::WorkerKey, Running> processes_;
+  std::map<fleet::WorkerKey, WallTime> start_times_;
+  std::map<LinkId, Link> links_;
+  uint64_t last_link_ = 0;
+
+  DiscoveryView discovery_;
+  Timer discovery_timer_;
+  Timer tick_;
+
+  std::vector<absl::AnyInvocable<void(absl::Status)>> drained_;
+  std::set<std::string> killed_;  // names of workers that drained in vain
+
+  Subscriptions subscriptions_;
+  bool is_publish_posted_ = false;
+  uint64_t sequence_ = 0;
+  mutable Mutex mutex_;
+  SnapshotPtr snapshot_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace spillway::supervisor
+
+#endif  // SPILLWAY_SERVER_SUPERVISOR_CORE_H_

@@ -1,0 +1,116 @@
+// What operators and readers ask of the supervisor's core.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "server/supervisor/core.h"
+
+namespace spillway::supervisor {
+
+absl::StatusOr<const fleet::Pool*> Supervisor::Core::FindPool(const std::string& name) const {
+  if (is_closed_ || fleet_.is_shutting_down) {
+    return Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping");
+  }
+  const fleet::Pool* pool = fleet::FindPool(fleet_, name);
+  if (pool != nullptr && pool->is_configured) return pool;
+  return Refusal(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
+                 absl::StrCat(fleet::PoolName(name), ": there is no such pool"));
+}
+
+absl::Status Supervisor::Core::CheckResize(const ResizeRequest& request,
+                                           const fleet::Pool& pool) const {
+  const std::string name = fleet::PoolName(pool.name);
+  if (pool.scale_owner == config::ScaleOwner::kExternal) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "EXTERNALLY_SCALED",
+                   absl::StrCat(name, ": its size is decided elsewhere (scale_owner: external)"));
+  }
+  if (!request.etag.empty() && request.etag != EtagOf(pool, parts_.seed)) {
+    return Refusal(absl::StatusCode::kAborted, "ETAG_MISMATCH",
+                   absl::StrCat(name, ": has changed meanwhile; read it again"));
+  }
+  const int32_t min = request.min.value_or(pool.min), max = request.max.value_or(pool.max);
+  if (min < 0 || max > kMaxWorkers || min > max) {
+    return Refusal(
+        absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+        absl::StrCat("min: ", min, ", max: ", max, ": expected 0 <= min <= max <= ", kMaxWorkers));
+  }
+  if (request.desired < min || request.desired > max) {
+    return Refusal(
+        absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+        absl::StrCat("desired: ", request.desired, ": expected from ", min, " to ", max));
+  }
+  return absl::OkStatus();
+}
+
+void Supervisor::Core::Resize(const ResizeRequest& request, PoolDone done) {
+  const absl::StatusOr<const fleet::Pool*> pool = FindPool(request.pool);
+  if (!pool.ok()) return done(pool.status());
+  if (const absl::Status status = CheckResize(request, **pool); !status.ok()) return done(status);
+  const fleet::PoolResized event{request.pool, request.desired, request.min.value_or((*pool)->min),
+                                 request.max.value_or((*pool)->max)};
+  if (request.validate_only) {
+    PoolView view = ToView(**pool, fleet_, Around());
+    view.desired = event.desired;
+    view.min = event.min;
+    view.max = event.max;
+    return done(std::move(view));
+  }
+  const bool is_same =
+      (*pool)->desired == event.desired && (*pool)->min == event.min && (*pool)->max == event.max;
+  if (!is_same) Apply(event);
+  done(ToView(*fleet::FindPool(fleet_, request.pool), fleet_, Around()));
+}
+
+void Supervisor::Core::StartOrStop(const std::string& name, bool start, PoolDone done) {
+  const absl::StatusOr<const fleet::Pool*> pool = FindPool(name);
+  if (!pool.ok()) return done(pool.status());
+  if (start) {
+    Apply(fleet::PoolStarted{name});
+  } else {
+    Apply(fleet::PoolStopped{name});
+  }
+  done(ToView(*fleet::FindPool(fleet_, name), fleet_, Around()));
+}
+
+SnapshotPtr Supervisor::Core::Snapshot() const {
+  MutexLock lock(&mutex_);
+  return snapshot_;
+}
+
+void Supervisor::Core::Subscribe(std::shared_ptr<Listening> listening) {
+  listening->Tell(Snapshot());
+  subscriptions_.Add(std::move(listening));
+}
+
+void Supervisor::Core::MarkChanged() {
+  if (is_closed_ || std::exchange(is_publish_posted_, true)) return;
+  parts_.loop.Post([weak = weak_from_this()] {
+    const auto core = weak.lock();
+    if (core != nullptr && !core->is_closed_) core->Publish();
+  });
+}
+
+void Supervisor::Core::Publish() {
+  is_publish_posted_ = false;
+  ++sequence_;
+  const auto snapshot = std::make_shared<const FleetSnapshot>(BuildSnapshot(fleet_, Around()));
+  {
+    MutexLock lock(&mutex_);
+    snapshot_ = snapshot;
+  }
+  subscriptions_.Tell(snapshot);
+}
+
+Surroundings Supervisor::Core::Around() const {
+  Surroundings around;
+  around.sequence = sequence_;
+  around.now = parts_.clock.Now();
+  around.wall = parts_.clock.Wall();
+  around.etag_salt = parts_.seed;
+  around.discovery = discovery_;
+  around.start_times = start_times_;
+  around.restart = config_.restart;
+  return around;
+}
+
+}  // namespace spillway::supervisor

@@ -1,0 +1,221 @@
+#include "server/supervisor/snapshot_builder.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace spillway::supervisor {
+namespace {
+
+using fleet::HealthState;
+using fleet::PoolState;
+using fleet::Worker;
+using fleet::WorkerState;
+
+constexpr size_t kMaxNamedShards = 8;  // in a check's detail
+
+// The only place where an Instant becomes a wall time.
+WallTime WallAt(Instant instant, const Surroundings& around) {
+  const auto ago = std::chrono::duration_cast<std::chrono::microseconds>(around.now - instant);
+  return {around.wall.us - ago.count()};
+}
+
+HealthView ToView(const fleet::Health& health, Instant evidence_at, const Surroundings& around) {
+  return {health.state, health.reason, health.evidence, WallAt(health.since, around), evidence_at};
+}
+
+bool IsReady(const Worker& worker) {
+  return worker.state == WorkerState::kReady && worker.health.state == HealthState::kHealthy;
+}
+
+HealthView WorstHealth(const fleet::Pool& pool, const fleet::Fleet& fleet,
+                       const Surroundings& around) {
+  HealthView worst{HealthState::kHealthy, fleet::UnhealthyReason::kNone, "", around.wall,
+                   around.now};
+  bool has_any = false;
+  for (const auto& [key, worker] : fleet.workers) {
+    if (key.pool != pool.name || !worker.is_wanted) continue;
+    if (has_any && worker.health.state <= worst.state) continue;
+    worst = ToView(worker.health, worker.report_at, around);
+    worst.evidence = absl::StrCat(fleet::WorkerName(key), ": ", worst.evidence);
+    has_any = true;
+  }
+  if (!has_any) worst.evidence = "no worker is wanted";
+  return worst;
+}
+
+WorkerView ToView(const Worker& worker, const Surroundings& around) {
+  WorkerView view;
+  view.key = worker.key;
+  view.role = worker.role;
+  view.uid = worker.uid;
+  view.pid = worker.pid;
+  view.state = worker.state;
+  view.health = ToView(worker.health, worker.report_at, around);
+  view.generation = worker.generation;
+  view.restarts = fleet::RestartCount(worker.history, around.now, around.restart);
+  view.last_death = worker.last_death;
+  view.version = worker.version;
+  view.is_attached = worker.is_attached;
+  view.report = worker.report;
+  if (worker.report != nullptr) {
+    for (const wire::ShardReport& shard : worker.report->shards) view.shards.push_back(shard.shard);
+    std::sort(view.shards.begin(), view.shards.end());
+  }
+  const auto start = around.start_times.find(worker.key);
+  if (worker.has_process && start != around.start_times.end()) view.start_time = start->second;
+  if (worker.next_start != fleet::kNever) view.next_start_time = WallAt(worker.next_start, around);
+  return view;
+}
+
+// Fills in what the workers of one role say; of several that name a shard the highest epoch counts.
+void AddReports(const fleet::Fleet& fleet, wire::Role role, std::map<ShardId, ShardView>& views,
+                std::string ShardView::*name, std::optional<wire::ShardReport> ShardView::*slot) {
+  for (const auto& [key, worker] : fleet.workers) {
+    if (worker.role != role || worker.report == nullptr) continue;
+    for (const wire::ShardReport& report : worker.report->shards) {
+      ShardView& view = views[report.shard];
+      std::optional<wire::ShardReport>& place = view.*slot;
+      if (place && place->epoch >= report.epoch) continue;
+      place = report;
+      view.*name = fleet::WorkerName(key);
+      const bool is_first = view.figures_at == Instant();
+      view.figures_at = is_first ? worker.report_at : std::min(view.figures_at, worker.report_at);
+    }
+  }
+}
+
+std::vector<ShardView> ShardViews(const fleet::Fleet& fleet) {
+  std::map<ShardId, ShardView> views;
+  for (const auto& [id, shard] : fleet.shards) {
+    if (shard.desired) views[id].flush_worker_desired = fleet::WorkerName(*shard.desired);
+    views[id].id = id;
+  }
+  AddReports(fleet, wire::Role::kIngest, views, &ShardView::ingest_worker, &ShardView::ingest);
+  AddReports(fleet, wire::Role::kFlush, views, &ShardView::flush_worker, &ShardView::flush);
+  std::vector<ShardView> list;
+  for (auto& [id, view] : views) {
+    view.id = id;
+    list.push_back(std::move(view));
+  }
+  return list;
+}
+
+// ---- checks -------------------------------------------------------------------------------------
+
+Check KafkaCheck(const fleet::Fleet& fleet, const Surroundings& around) {
+  Check check{"kafka", around.discovery.status.ok(), "", around.discovery.seen_at};
+  if (!check.ok) {
+    check.detail = absl::StrCat("waits for topic ", around.discovery.topic, ": ",
+                                around.discovery.status.message());
+    return check;
+  }
+  for (const auto& [key, worker] : fleet.workers) {
+    if (worker.report == nullptr || worker.report->is_kafka_ok) continue;
+    return {"kafka", false, absl::StrCat(fleet::WorkerName(key), ": no broker is connected"),
+            worker.report_at};
+  }
+  return check;
+}
+
+// Only workers talk to Redis; without any that is wanted there is nothing to check.
+std::optional<Check> RedisCheck(const fleet::Fleet& fleet, const Surroundings& around) {
+  std::optional<Check> check;
+  for (const auto& [key, worker] : fleet.workers) {
+    if (!worker.is_wanted) continue;
+    if (!check) check = Check{"redis", false, "waits for the first report of a worker", around.now};
+    if (worker.report == nullptr) continue;
+    if (!worker.report->is_redis_ok) {
+      const std::string waits = absl::StrJoin(worker.report->waiting_for, "; ");
+      const char* colon = waits.empty() ? ": Redis does not answer" : ": waits: ";
+      return Check{"redis", false, absl::StrCat(fleet::WorkerName(key), colon, waits),
+                   worker.report_at};
+    }
+    *check = Check{"redis", true, "", worker.report_at};
+  }
+  return check;
+}
+
+std::optional<Check> ShardsCheck(const fleet::Fleet& fleet, const std::vector<ShardView>& shards,
+                                 const Surroundings& around) {
+  const bool is_flushing =
+      std::any_of(fleet.pools.begin(), fleet.pools.end(), [](const auto& pool) {
+        return pool.role == wire::Role::kFlush && pool.state == PoolState::kRunning &&
+               pool.desired > 0;
+      });
+  if (!is_flushing) return std::nullopt;
+  if (shards.empty()) return Check{"shards", false, "waits to learn which there are", around.now};
+  std::vector<int32_t> unowned;
+  for (const ShardView& shard : shards) {
+    const bool is_owned = shard.flush && shard.flush->stage == wire::ShardStage::kOwned;
+    if (!is_owned && unowned.size() < kMaxNamedShards) unowned.push_back(shard.id.value);
+  }
+  if (unowned.empty()) return Check{"shards", true, "", around.now};
+  return Check{"shards", false, absl::StrCat("nobody flushes ", absl::StrJoin(unowned, ", ")),
+               around.now};
+}
+
+Check PoolCheck(const PoolView& pool, Instant now) {
+  Check check{absl::StrCat("pool/", pool.name), true, "", now};
+  if (pool.state == PoolState::kStopped) {
+    check.detail = "stopped";
+  } else if (pool.ready < pool.desired) {
+    check.ok = false;
+    check.detail =
+        absl::StrCat(pool.ready, " of ", pool.desired, " workers ready; ", pool.health.evidence);
+  }
+  return check;
+}
+
+}  // namespace
+
+std::string EtagOf(const fleet::Pool& pool, uint64_t salt) {
+  return absl::StrCat(HexText(salt), "-", pool.revision);
+}
+
+PoolView ToView(const fleet::Pool& pool, const fleet::Fleet& fleet, const Surroundings& around) {
+  PoolView view;
+  view.name = pool.name;
+  view.role = pool.role;
+  view.state = pool.state;
+  view.desired = pool.desired;
+  view.min = pool.min;
+  view.max = pool.max;
+  for (const auto& [key, worker] : fleet.workers) {
+    if (key.pool != pool.name) continue;
+    view.observed += worker.has_process ? 1 : 0;
+    view.ready += IsReady(worker) ? 1 : 0;
+  }
+  view.scale_owner = pool.scale_owner;
+  view.etag = EtagOf(pool, around.etag_salt);
+  view.health = WorstHealth(pool, fleet, around);
+  return view;
+}
+
+FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& around) {
+  FleetSnapshot snapshot;
+  snapshot.sequence = around.sequence;
+  snapshot.time = around.wall;
+  snapshot.at = around.now;
+  snapshot.is_stopping = fleet.is_shutting_down;
+  snapshot.shards = ShardViews(fleet);
+  snapshot.checks.push_back(KafkaCheck(fleet, around));
+  if (const auto check = RedisCheck(fleet, around)) snapshot.checks.push_back(*check);
+  if (const auto check = ShardsCheck(fleet, snapshot.shards, around)) {
+    snapshot.checks.push_back(*check);
+  }
+  for (const fleet::Pool& pool : fleet.pools) {
+    snapshot.pools.push_back(ToView(pool, fleet, around));
+    if (pool.is_configured) snapshot.checks.push_back(PoolCheck(snapshot.pools.back(), around.now));
+    for (const auto& [key, worker] : fleet.workers) {
+      if (key.pool == pool.name) snapshot.workers.push_back(ToView(worker, around));
+    }
+  }
+  if (fleet.is_shutting_down) {
+    snapshot.checks.push_back({"server", false, "is stopping", around.now});
+  }
+  return snapshot;
+}
+
+}  // namespace spillway::supervisor

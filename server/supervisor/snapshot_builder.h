@@ -1,0 +1,40 @@
+// Turns the fleet's state into what readers see. Pure: no I/O, no clock.
+#ifndef SPILLWAY_SERVER_SUPERVISOR_SNAPSHOT_BUILDER_H_
+#define SPILLWAY_SERVER_SUPERVISOR_SNAPSHOT_BUILDER_H_
+
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "server/fleet/fleet.h"
+#include "server/supervisor/snapshot.h"
+
+namespace spillway::supervisor {
+
+// What is known about the search for shards.
+struct DiscoveryView {
+  absl::Status status = absl::UnavailableError("has not been asked yet");
+  Instant seen_at;
+  std::string topic;
+};
+
+// What the fleet's state does not hold.
+struct Surroundings {
+  uint64_t sequence = 0;
+  Instant now;
+  WallTime wall;
+  uint64_t etag_salt = 0;  // differs from server to server
+  DiscoveryView discovery;
+  std::map<fleet::WorkerKey, WallTime> start_times;  // of processes
+  config::Restart restart;
+};
+
+FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& around);
+
+PoolView ToView(const fleet::Pool& pool, const fleet::Fleet& fleet, const Surroundings& around);
+std::string EtagOf(const fleet::Pool& pool, uint64_t salt);
+
+}  // namespace spillway::supervisor
+
+#endif  // SPILLWAY_SERVER_SUPERVISOR_SNAPSHOT_BUILDER_H_

@@ -1,0 +1,76 @@
+// The supervisor's outside: calls from any thread become tasks of the loop.
+#include "server/supervisor/supervisor.h"
+
+#include <utility>
+
+#include "server/supervisor/core.h"
+
+namespace spillway::supervisor {
+
+Supervisor::Supervisor(const config::Config& config, Parts parts)
+    : core_(std::make_shared<Core>(config, parts)) {}
+
+Supervisor::~Supervisor() { core_->Close(); }
+
+void Supervisor::Begin() { core_->Begin(); }
+
+void Supervisor::Drain(absl::AnyInvocable<void(absl::Status)> done) {
+  core_->Drain(std::move(done));
+}
+
+Duration Supervisor::DrainBudget() const {
+  // A second for the ends of killed processes to be seen.
+  return core_->limits().drain_timeout + core_->limits().term_timeout + std::chrono::seconds(1);
+}
+
+SnapshotPtr Supervisor::Snapshot() const { return core_->Snapshot(); }
+
+std::unique_ptr<Subscription> Supervisor::Subscribe(SnapshotListener listener) {
+  auto listening = std::make_shared<Listening>(std::move(listener));
+  core_->loop().Post([core = core_, listening] { core->Subscribe(listening); });
+  return std::make_unique<SubscriptionHandle>(std::move(listening));
+}
+
+void Supervisor::Resize(ResizeRequest request, PoolDone done) {
+  core_->loop().Post(
+      [core = core_, request = std::move(request), done = std::move(done)]() mutable {
+        core->Resize(request, std::move(done));
+      });
+}
+
+void Supervisor::Start(std::string pool, PoolDone done) {
+  core_->loop().Post([core = core_, pool = std::move(pool), done = std::move(done)]() mutable {
+    core->StartOrStop(pool, true, std::move(done));
+  });
+}
+
+void Supervisor::Stop(std::string pool, PoolDone done) {
+  core_->loop().Post([core = core_, pool = std::move(pool), done = std::move(done)]() mutable {
+    core->StartOrStop(pool, false, std::move(done));
+  });
+}
+
+void Supervisor::Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,
+                        absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) {
+  core_->loop().Post([core = core_, hello = std::move(hello), link = std::move(link),
+                      done = std::move(done)]() mutable {
+    core->Attach(hello, std::move(link), std::move(done));
+  });
+}
+
+void Supervisor::Report(LinkId link, wire::WorkerReport report) {
+  core_->loop().Post([core = core_, link, report = std::move(report)]() mutable {
+    core->Report(link, std::move(report));
+  });
+}
+
+void Supervisor::Goodbye(LinkId link, wire::Goodbye goodbye) {
+  core_->loop().Post(
+      [core = core_, link, goodbye = std::move(goodbye)] { core->Goodbye(link, goodbye); });
+}
+
+void Supervisor::Detach(LinkId link) {
+  core_->loop().Post([core = core_, link] { core->Detach(link); });
+}
+
+}  // namespace spillway::supervisor

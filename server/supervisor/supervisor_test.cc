@@ -1,0 +1,236 @@
+#include "server/supervisor/supervisor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/support/fake_launcher.h"
+#include "tests/support/supervisor_harness.h"
+
+namespace spillway::supervisor {
+namespace {
+
+using fleet::WorkerState;
+using testing::FakeWorker;
+using ::testing::HasSubstr;
+using testing::HelloOf;
+using testing::TurnUntil;
+
+class SupervisorTest : public ::testing::Test {
+ protected:
+  ~SupervisorTest() override { supervisor_.reset(); }
+
+  void Begin(const config::Config& config) {
+    supervisor_ =
+        std::make_unique<Supervisor>(config, Parts{loop_, SystemClock(), launcher_, discovery_, 1});
+    supervisor_->Begin();
+  }
+  SnapshotPtr Now() { return supervisor_->Snapshot(); }
+  const WorkerView* Find(int slot) { return FindWorker(*Now(), {"flush", slot}); }
+  bool Until(const std::function<bool()>& condition) { return TurnUntil(loop_, condition); }
+  bool UntilState(int slot, WorkerState state) {
+    return Until([&] {
+      for (auto& [pid, worker] : workers_) worker->Report();
+      return Find(slot) != nullptr && Find(slot)->state == state;
+    });
+  }
+  // Dials in for the process in the slot.
+  FakeWorker& Dial(int slot) {
+    EXPECT_TRUE(UntilState(slot, WorkerState::kStarting));
+    const WorkerView worker = *Find(slot);
+    auto& fake = workers_[worker.pid];
+    fake = std::make_unique<FakeWorker>(*supervisor_, HelloOf(worker));
+    return *fake;
+  }
+  FakeWorker& MakeReady(int slot) {
+    FakeWorker& fake = Dial(slot);
+    EXPECT_TRUE(UntilState(slot, WorkerState::kReady));
+    return fake;
+  }
+  absl::StatusOr<PoolView> Await(const std::function<void(PoolDone)>& call) {
+    std::optional<absl::StatusOr<PoolView>> answer;
+    call([&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
+    EXPECT_TRUE(Until([&] { return answer.has_value(); }));
+    return *answer;
+  }
+  absl::StatusOr<PoolView> Resize(const ResizeRequest& request) {
+    return Await([&](PoolDone done) { supervisor_->Resize(request, std::move(done)); });
+  }
+  const Check* FindCheck(const std::string& name) {
+    checked_ = Now();
+    for (const Check& check : checked_->checks) {
+      if (check.name == name) return &check;
+    }
+    return nullptr;
+  }
+
+  testing::FakeDiscovery discovery_{4};
+  Loop loop_;
+  testing::FakeLauncher launcher_{loop_};
+  std::unique_ptr<Supervisor> supervisor_;
+  std::map<int64_t, std::unique_ptr<FakeWorker>> workers_;
+  SnapshotPtr checked_;
+};
+
+TEST_F(SupervisorTest, BringsAFleetUpAndSharesTheShards) {
+  Begin(testing::FlushPool(2));
+  FakeWorker& first = MakeReady(0);
+  FakeWorker& second = MakeReady(1);
+  EXPECT_TRUE(Until([&] {
+    first.Report();
+    second.Report();
+    return first.OrderedShards().size() == 2 && second.OrderedShards().size() == 2 &&
+           IsReady(*Now());
+  }));
+  EXPECT_EQ(Now()->pools[0].ready, 2);
+  EXPECT_EQ(Now()->shards.size(), 4u);
+  EXPECT_EQ(Now()->shards[0].flush_worker, Now()->shards[0].flush_worker_desired);
+}
+
+TEST_F(SupervisorTest, ADeadWorkersShardsGoToTheOthersAndItIsReplaced) {
+  Begin(testing::FlushPool(2));
+  FakeWorker& first = MakeReady(0);
+  MakeReady(1);
+  const int64_t pid = Find(1)->pid;
+  launcher_.Exit(pid, 1, {"out of memory"});
+  EXPECT_TRUE(Until([&] {
+    first.Report();
+    return first.OrderedShards().size() == 4;
+  }));
+  EXPECT_TRUE(UntilState(1, WorkerState::kStarting));
+  EXPECT_EQ(Find(1)->generation, Generation{2});
+  EXPECT_THAT(Find(1)->last_death, HasSubstr("exited with 1"));
+  EXPECT_THAT(Find(1)->last_death, HasSubstr("out of memory"));
+  EXPECT_EQ(Find(1)->restarts, 1);
+  EXPECT_TRUE(workers_.at(pid)->link().closed.has_value()) << "its stream is closed";
+}
+
+TEST_F(SupervisorTest, ResizesBothWays) {
+  Begin(testing::FlushPool(1));
+  MakeReady(0);
+  const auto grown = Resize({.pool = "flush", .desired = 2});
+  ASSERT_TRUE(grown.ok()) << grown.status();
+  EXPECT_EQ(grown->desired, 2);
+  FakeWorker& second = MakeReady(1);
+  ASSERT_TRUE(Resize({.pool = "flush", .desired = 1, .etag = Now()->pools[0].etag}).ok());
+  EXPECT_TRUE(Until([&] { return second.IsToldToDrain(); }));
+  launcher_.Exit(Find(1)->pid, 0);
+  EXPECT_TRUE(Until([&] { return Find(1) == nullptr; }));
+}
+
+TEST_F(SupervisorTest, RefusesWithStableReasons) {
+  config::Config config = testing::FlushPool(1);
+  config::Pool external;
+  external.name = "other";
+  external.scale_owner = config::ScaleOwner::kExternal;
+  config.pools.push_back(external);
+  Begin(config);
+  const auto reason = [&](const ResizeRequest& request) {
+    return RefusalReason(Resize(request).status());
+  };
+  EXPECT_EQ(reason({.pool = "none", .desired = 1}), "POOL_NOT_FOUND");
+  EXPECT_EQ(reason({.pool = "other", .desired = 1}), "EXTERNALLY_SCALED");
+  EXPECT_EQ(reason({.pool = "flush", .desired = 9}), "OUT_OF_RANGE");
+  EXPECT_EQ(reason({.pool = "flush", .desired = 2, .etag = "old"}), "ETAG_MISMATCH");
+  EXPECT_EQ(reason({.pool = "flush", .desired = 2, .min = 5}), "OUT_OF_RANGE");
+  const auto tried = Resize({.pool = "flush", .desired = 5, .validate_only = true});
+  EXPECT_EQ(tried->desired, 5);
+  EXPECT_EQ(Now()->pools[0].desired, 1);
+}
+
+TEST_F(SupervisorTest, RefusesStrangersAtTheGateway) {
+  Begin(testing::FlushPool(1));
+  MakeReady(0);
+  const auto reason_for = [&](wire::Hello hello) {
+    FakeWorker stranger(*supervisor_, std::move(hello));
+    EXPECT_TRUE(Until([&] { return stranger.answer().has_value(); }));
+    return RefusalReason(stranger.answer()->status());
+  };
+  wire::Hello hello = HelloOf(*Find(0));
+  EXPECT_EQ(reason_for(hello), "DUPLICATE_UID");
+  hello.pid = 1;
+  EXPECT_EQ(reason_for(hello), "STALE_GENERATION");
+  hello.slot = 7;
+  EXPECT_EQ(reason_for(hello), "WORKER_NOT_FOUND");
+}
+
+TEST_F(SupervisorTest, AdoptsWhatRuns) {
+  launcher_.leftovers = {{{"flush", 0}, Generation{6}, 4711}};
+  Begin(testing::FlushPool(1));
+  EXPECT_EQ(launcher_.entries.size(), 1u) << "nothing new was started";
+  MakeReady(0);
+  EXPECT_EQ(Find(0)->pid, 4711);
+  EXPECT_EQ(Find(0)->generation, Generation{6});
+}
+
+TEST_F(SupervisorTest, StopsAndStartsAPool) {
+  Begin(testing::FlushPool(1));
+  FakeWorker& worker = MakeReady(0);
+  ASSERT_TRUE(Await([&](PoolDone done) { supervisor_->Stop("flush", std::move(done)); }).ok());
+  EXPECT_TRUE(Until([&] { return worker.IsToldToDrain(); }));
+  launcher_.Exit(Find(0)->pid, 0);
+  EXPECT_TRUE(UntilState(0, WorkerState::kStopped));
+  EXPECT_EQ(Now()->pools[0].observed, 0);
+  ASSERT_TRUE(Await([&](PoolDone done) { supervisor_->Start("flush", std::move(done)); }).ok());
+  EXPECT_TRUE(UntilState(0, WorkerState::kStarting));
+}
+
+TEST_F(SupervisorTest, DrainEndsEveryoneAndRefusesOrdersMeanwhile) {
+  Begin(testing::FlushPool(2));
+  FakeWorker& worker = MakeReady(0);
+  ASSERT_TRUE(UntilState(1, WorkerState::kStarting));
+  std::optional<absl::Status> drained;
+  supervisor_->Drain([&](const absl::Status& status) { drained = status; });
+  EXPECT_EQ(RefusalReason(Resize({.pool = "flush", .desired = 1}).status()), "SERVER_STOPPING");
+  EXPECT_TRUE(Until([&] { return worker.IsToldToDrain(); }));
+  launcher_.Exit(Find(0)->pid, 0);
+  EXPECT_TRUE(Until([&] { return drained.has_value(); })) << "the other got TERM";
+  EXPECT_TRUE(drained->ok()) << *drained;
+}
+
+TEST_F(SupervisorTest, AStartThatFailsIsTriedAgainAndTold) {
+  launcher_.next_error = absl::NotFoundError("/bin/spillway-worker: No such file");
+  Begin(testing::FlushPool(1));
+  EXPECT_TRUE(UntilState(0, WorkerState::kStarting));
+  EXPECT_THAT(Find(0)->last_death, HasSubstr("could not be started: /bin/spillway-worker"));
+}
+
+TEST_F(SupervisorTest, SaysWhatItWaitsFor) {
+  Begin(testing::FlushPool(1));
+  EXPECT_TRUE(Until([&] { return FindCheck("kafka") != nullptr && FindCheck("kafka")->ok; }));
+  EXPECT_FALSE(FindCheck("redis")->ok);
+  EXPECT_THAT(FindCheck("redis")->detail, HasSubstr("waits for the first report"));
+  EXPECT_THAT(FindCheck("pool/flush")->detail, HasSubstr("0 of 1 workers ready"));
+  EXPECT_THAT(FindCheck("shards")->detail, HasSubstr("nobody flushes 0, 1, 2, 3"));
+}
+
+TEST_F(SupervisorTest, ListenersHearFromAnyThreadUntilTheyEnd) {
+  Begin(testing::FlushPool(1));
+  int heard = 0;
+  std::unique_ptr<Subscription> subscription;
+  std::thread([&] {
+    subscription = supervisor_->Subscribe([&](const SnapshotPtr&) { ++heard; });
+  }).join();
+  EXPECT_TRUE(Until([&] { return heard >= 1; }));
+  const int before = heard;
+  MakeReady(0);
+  EXPECT_GT(heard, before);
+  subscription.reset();
+  const int after = heard;
+  ASSERT_TRUE(Resize({.pool = "flush", .desired = 2}).ok());
+  EXPECT_TRUE(UntilState(1, WorkerState::kStarting));
+  EXPECT_EQ(heard, after);
+}
+
+TEST_F(SupervisorTest, AnEndedSupervisorAnswersThatItIsStopping) {
+  Begin(testing::FlushPool(1));
+  std::optional<absl::StatusOr<PoolView>> answer;
+  supervisor_->Start("flush", [&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
+  supervisor_.reset();
+  EXPECT_TRUE(Until([&] { return answer.has_value(); }));
+  EXPECT_EQ(RefusalReason(answer->status()), "SERVER_STOPPING");
+}
+
+}  // namespace
+}  // namespace spillway::supervisor
