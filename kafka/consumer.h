@@ -85,6 +85,8 @@ class Consumer {
   // True if everything up to the partition's end as last seen was handed out by Read. False again
   // from the loss of a broker until that end has been confirmed.
   virtual bool IsAtEnd(ShardId shard) const = 0;
+  // The partition's end as its broker told it last; empty: not yet known. Never blocks.
+  virtual std::optional<Offset> LogEnd(ShardId shard) const = 0;
   // While paused Read answers null; fetching goes on until the partition's queue is full.
   virtual void Pause(ShardId shard) = 0;
   virtual void Resume(ShardId shard) = 0;

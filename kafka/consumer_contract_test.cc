@@ -209,6 +209,7 @@ TEST_P(ConsumerContractTest, TheEndIsReachedAgainAfterNewMessages) {
   ASSERT_TRUE(RunUntil(loop_, [&] { return consumer->IsAtEnd(ShardId{0}); }));
   AppendNumbers(*broker_, topic_, 0, 0, 5);
   ASSERT_TRUE(RunUntil(loop_, [&] { return reader.offsets[0].size() == 5; }));
+  EXPECT_EQ(consumer->LogEnd(ShardId{0}), 5);
   EXPECT_TRUE(RunUntil(loop_, [&] { return consumer->IsAtEnd(ShardId{0}); }));
 }
 

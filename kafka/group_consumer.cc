@@ -313,6 +313,14 @@ bool GroupConsumer::IsAtEnd(ShardId shard) const {
          rd_kafka_queue_length(partition.watch->queue()) == 0;
 }
 
+std::optional<Offset> GroupConsumer::LogEnd(ShardId shard) const {
+  if (is_closed_ || !partitions_.contains(shard)) return std::nullopt;
+  int64_t low = RD_KAFKA_OFFSET_INVALID, high = RD_KAFKA_OFFSET_INVALID;
+  rd_kafka_get_watermark_offsets(client_->get(), topic_.c_str(), shard.value, &low, &high);
+  if (high < 0) return std::nullopt;
+  return high;
+}
+
 void GroupConsumer::Pause(ShardId shard) {
   if (Partition* partition = Find(shard); partition != nullptr) partition->is_paused = true;
 }

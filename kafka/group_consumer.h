@@ -30,6 +30,7 @@ class GroupConsumer final : public Consumer {
   absl::Status StartAt(ShardId shard, Offset offset) override;
   std::unique_ptr<Batch> Read(ShardId shard, size_t max_messages, size_t max_bytes) override;
   bool IsAtEnd(ShardId shard) const override;
+  std::optional<Offset> LogEnd(ShardId shard) const override;
   void Pause(ShardId shard) override;
   void Resume(ShardId shard) override;
   void Commit(ShardId shard, Offset offset, absl::AnyInvocable<void(absl::Status)> done) override;

@@ -88,6 +88,10 @@ absl::StatusOr<std::unique_ptr<QueuedProducer::Generation>> QueuedProducer::Open
 }
 
 QueuedProducer::~QueuedProducer() {
+  {
+    MutexLock lock(&asking_mutex_);
+    while (asking_ > 0) asked_.Wait(&asking_mutex_);
+  }
   *alive_ = false;
   // Closes the clients before the payloads they borrow are freed.
   retired_.clear();
@@ -236,13 +240,24 @@ void QueuedProducer::Replace() {
 }
 
 absl::StatusOr<size_t> QueuedProducer::MaxMessageBytes(const std::string& topic, Duration timeout) {
+  {
+    MutexLock lock(&asking_mutex_);
+    ++asking_;
+  }
+  absl::StatusOr<size_t> limit = AskLimit(topic, TimeoutMs(timeout));
+  MutexLock lock(&asking_mutex_);
+  --asking_;
+  asked_.NotifyAll();
+  return limit;
+}
+
+absl::StatusOr<size_t> QueuedProducer::AskLimit(const std::string& topic, int timeout_ms) {
   // A client for the question only: the one that produces belongs to the loop thread.
   ASSIGN_OR_RETURN(const std::shared_ptr<Client> client,
                    Client::Create(RD_KAFKA_PRODUCER, Settings(config_.client)));
   // Asking for its partitions makes the topic where the brokers are set to do so.
-  RETURN_IF_ERROR(AskPartitionCount(client->get(), topic, TimeoutMs(timeout)).status());
-  ASSIGN_OR_RETURN(const size_t limit,
-                   AskMaxMessageBytes(client->get(), topic, TimeoutMs(timeout)));
+  RETURN_IF_ERROR(AskPartitionCount(client->get(), topic, timeout_ms).status());
+  ASSIGN_OR_RETURN(const size_t limit, AskMaxMessageBytes(client->get(), topic, timeout_ms));
   size_t lowest = lowest_limit_.load();
   while (limit < lowest && !lowest_limit_.compare_exchange_weak(lowest, limit)) {
   }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "kafka/client.h"
 #include "kafka/producer.h"
 
@@ -62,6 +63,7 @@ class QueuedProducer final : public Producer {
   void Unlink(Pending* pending);
   void OnWake();
   void Replace();
+  absl::StatusOr<size_t> AskLimit(const std::string& topic, int timeout_ms);
 
   Loop& loop_;
   const ProducerConfig config_;
@@ -73,6 +75,10 @@ class QueuedProducer final : public Producer {
   Pending* first_ = nullptr;                          // all that wait for a report
   size_t queued_messages_ = 0;
   size_t queued_bytes_ = 0;
+  // MaxMessageBytes under way on other threads: destruction waits for them.
+  Mutex asking_mutex_;
+  CondVar asked_;
+  int asking_ ABSL_GUARDED_BY(asking_mutex_) = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

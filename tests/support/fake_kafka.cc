@@ -203,6 +203,11 @@ bool FakeConsumer::IsAtEnd(ShardId shard) const {
   return *found->second.position >= kafka_.partition(topic_, shard.value).log_end();
 }
 
+std::optional<Offset> FakeConsumer::LogEnd(ShardId shard) const {
+  if (!assigned_.contains(shard)) return std::nullopt;
+  return kafka_.partition(topic_, shard.value).log_end();
+}
+
 void FakeConsumer::Pause(ShardId shard) {
   if (const auto found = assigned_.find(shard); found != assigned_.end())
     found->second.is_paused = true;

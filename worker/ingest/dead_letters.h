@@ -1,0 +1,64 @@
+// Invalid messages on their way to the dead letter topic (design section 5, rule 9): produced until
+// Kafka has acknowledged them, however long that takes.
+#ifndef SPILLWAY_WORKER_INGEST_DEAD_LETTERS_H_
+#define SPILLWAY_WORKER_INGEST_DEAD_LETTERS_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "base/ids.h"
+#include "kafka/producer.h"
+#include "worker/span/span.h"
+
+namespace spillway::ingest {
+
+// One message that will never be a span. `payload` is copied: it may outlive the batch it came
+// with.
+struct DeadLetter {
+  ShardId shard;
+  Offset offset = kNoOffset;
+  span::Rejection rejection;
+  std::string payload;
+};
+
+// The letters of all shards of a worker. Loop thread only.
+//
+// What Kafka does not take is tried again at the next Retry, at-least-once. A letter that the topic
+// refuses for good (too large with its headers) goes without its payload and says so: the input
+// topic has the original as long as it is retained. How many wait is bounded by the batches they
+// belong to: a shard has at most two.
+class DeadLetterOutbox {
+ public:
+  // `producer` outlives this.
+  DeadLetterOutbox(kafka::Producer& producer, std::string input_topic,
+                   std::string dead_letter_topic);
+  ~DeadLetterOutbox();
+
+  // `acknowledged` is called once Kafka has it, never inside this call. Who waits holds `interest`
+  // alive: when it has gone, the letter is neither tried again nor acknowledged.
+  void Send(DeadLetter letter, std::weak_ptr<void> interest,
+            absl::AnyInvocable<void()> acknowledged);
+  void Retry();
+
+  size_t waiting() const { return waiting_; }  // produced or to be tried again
+  const std::string& last_failure() const { return last_failure_; }  // empty: none since a success
+
+ private:
+  struct Waiting;
+  void Produce(std::unique_ptr<Waiting> letter);
+  void OnReport(std::unique_ptr<Waiting> letter, kafka::DeliveryReport report);
+
+  kafka::Producer& producer_;
+  const std::string input_topic_;
+  const std::string dead_letter_topic_;
+  std::deque<std::unique_ptr<Waiting>> again_;
+  size_t waiting_ = 0;
+  std::string last_failure_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace spillway::ingest
+
+#endif  // SPILLWAY_WORKER_INGEST_DEAD_LETTERS_H_

@@ -1,0 +1,331 @@
+#include "worker/ingest/shard_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace spillway::ingest {
+
+using wire::Cause;
+
+ShardSession::ShardSession(ShardId shard, const SessionParts& parts)
+    : shard_(shard),
+      parts_(parts),
+      gate_(parts.options.gate, parts.clock.Now(), parts.clock.Wall()),
+      retry_at_(parts.clock.Now()),
+      backoff_(parts.options.first_backoff) {}
+
+ShardSession::~ShardSession() = default;
+
+void ShardSession::Pump() {
+  const Instant now = parts_.clock.Now();
+  switch (phase_) {
+    case Phase::kWaiting:
+      if (!is_draining_ && now >= retry_at_) TryAgain(now);
+      break;
+    case Phase::kProving:
+    case Phase::kTaking:
+      break;
+    case Phase::kReplaying:
+      Replay();
+      break;
+    case Phase::kLive:
+      Work(now);
+      break;
+  }
+  Schedule();
+}
+
+void ShardSession::Schedule() {
+  Instant wake = Instant::max();
+  if (phase_ == Phase::kWaiting && !is_draining_) wake = retry_at_;
+  if (phase_ == Phase::kLive) {
+    if (call_ == Call::kNone) {
+      wake = next_tick_;
+      if (!collecting_.empty() && current_.empty()) {
+        wake = std::min(wake, collecting_.started + parts_.options.batch_time);
+      }
+      if (!current_.empty()) wake = std::min(wake, std::max(next_batch_, parts_.clock.Now()));
+    } else if (call_ == Call::kAddLost || call_ == Call::kTickLost) {
+      wake = send_again_at_;
+    }
+    // Closed, or waiting for letters: what reopens it calls Pump; a tick looks once a second.
+    if (gate_.is_closed() || current_.letters_waiting > 0) {
+      wake = call_ == Call::kNone ? next_tick_ : wake;
+    }
+  }
+  parts_.host.WakeAt(shard_, wake);
+}
+
+// ---- taking
+
+void ShardSession::TryAgain(Instant) {
+  if (!must_prove_ || committed_ == kNoOffset) return Take();
+  // Fenced by somebody: are we still the one that Kafka has assigned?
+  phase_ = Phase::kProving;
+  parts_.consumer.Commit(
+      shard_, committed_,
+      [this, attempt = std::weak_ptr<bool>(attempt_)](const absl::Status& status) {
+        if (attempt.expired()) return;
+        parts_.host.OnKafkaAnswer(status.code() != absl::StatusCode::kUnavailable);
+        if (status.ok()) return Take();
+        GiveUp(status.message(), parts_.options.fenced_backoff);
+      });
+}
+
+void ShardSession::Take() {
+  phase_ = Phase::kTaking;
+  taking_ = std::make_unique<ShardTaking>(
+      ShardTaking::Request{.shard = shard_,
+                           .proposed_number = parts_.highest_epoch,
+                           .owner = parts_.host.RandomNumber(),
+                           .query_timeout = parts_.options.query_timeout},
+      parts_.consumer, parts_.store,
+      ShardTaking::Callbacks{
+          .taken = [this](TakenShard taken) { OnTaken(std::move(taken)); },
+          .failed = [this](const TakeFailure& failure) { OnTakeFailed(failure); }});
+  taking_->Start();
+}
+
+void ShardSession::OnTakeFailed(const TakeFailure& failure) {
+  // A take whose answer was lost may have been executed.
+  ++parts_.highest_epoch;
+  parts_.host.OnKafkaAnswer(failure.cause != Cause::kKafka);
+  if (failure.cause != Cause::kKafka) parts_.host.OnRedisAnswer(failure.cause != Cause::kRedis);
+  const Duration backoff = failure.needs_person ? parts_.options.last_backoff : NextBackoff();
+  const std::string message = failure.message;
+  const Cause cause = failure.cause;
+  GiveUp(message, backoff);  // destroys `failure`'s owner
+  take_cause_ = cause;
+}
+
+void ShardSession::OnTaken(TakenShard taken) {
+  parts_.host.OnKafkaAnswer(true);
+  parts_.host.OnRedisAnswer(true);
+  const buffer::TakeReply& reply = taken.reply;
+  epoch_ = reply.epoch;
+  parts_.highest_epoch = std::max(parts_.highest_epoch, epoch_.number);
+  committed_ = taken.committed;
+  if (reply.is_new_log) highest_asked_ = kNoOffset;
+  redis_time_ = reply.redis_time;
+  redis_time_at_ = parts_.clock.Now();
+  take_cause_ = Cause::kNone;
+  must_prove_ = false;
+
+  segment::TakenState state{.incarnation = reply.incarnation,
+                            .watermark = reply.watermark,
+                            .clock = reply.clock,
+                            .live = {}};
+  for (const buffer::LivePartRecord& record : reply.live) {
+    segment::LivePart& part = state.live.emplace_back();
+    part.name = record.name;
+    part.deadline = record.deadline;
+    part.is_in_due = record.is_in_due;
+    part.references = record.references;
+    if (record.last_chunk_prefix.empty()) continue;
+    absl::StatusOr<buffer::ChunkHeader> header = buffer::DecodeHeader(record.last_chunk_prefix);
+    if (header.ok()) {
+      part.last_header = *std::move(header);
+    } else {
+      Log(LogLevel::kWarning, "chunk header unreadable",
+          {{"shard", shard_.value}, {"part", record.name.ToString()}, {"error", header.status()}});
+    }
+  }
+  index_ = std::make_unique<segment::ShardIndex>(parts_.options.limits, state);
+  position_ = taken.start;
+  Log(reply.is_new_log || reply.unreplayable > 0 ? LogLevel::kWarning : LogLevel::kInfo,
+      "shard taken",
+      {{"shard", shard_.value},
+       {"epoch", epoch_.number},
+       {"start", taken.start},
+       {"watermark", reply.watermark},
+       {"live_parts", reply.live.size()},
+       {"is_new_log", reply.is_new_log},
+       {"unreplayable", reply.unreplayable}});
+  ++parts_.totals.progress;
+  const Offset start = taken.start;
+  const Offset watermark = reply.watermark;
+  taking_.reset();  // `taken` and `reply` may end here
+
+  if (const absl::Status status = parts_.consumer.StartAt(shard_, start); !status.ok()) {
+    return GiveUp(status.message(), NextBackoff());
+  }
+  phase_ = Phase::kReplaying;
+  if (start >= watermark) FinishReplay();
+  parts_.host.RequestTurn(shard_);
+}
+
+// ---- replaying
+
+// One batch a turn, so that other shards and the group get theirs.
+void ShardSession::Replay() {
+  const Offset watermark = index_->watermark();
+  std::unique_ptr<kafka::Batch> batch =
+      parts_.consumer.Read(shard_, parts_.options.batch_messages, parts_.options.batch_bytes);
+  if (batch == nullptr) {
+    // The last offsets below W may not exist any more (compaction, transaction marks).
+    if (parts_.consumer.IsAtEnd(shard_)) {
+      FinishReplay();
+      parts_.host.RequestTurn(shard_);
+    }
+    return;
+  }
+  parts_.host.OnKafkaAnswer(true);
+  ++parts_.totals.progress;
+  const EventTime redis_now = RedisNow();
+  size_t next = 0;
+  for (const kafka::Message& message : batch->messages()) {
+    if (HasOffsetsFallen(message.offset)) return;
+    if (message.offset >= watermark) break;
+    ++next;
+    position_ = message.offset + 1;
+    ParsedMessage parsed{.offset = message.offset,
+                         .timestamp = message.timestamp,
+                         .bytes = message.payload,
+                         .is_valid = false,
+                         .span = {}};
+    auto read = parts_.parser.Parse(message.payload);
+    if (!std::holds_alternative<span::Span>(read)) continue;  // its dead letter is acknowledged
+    parsed.span = std::get<span::Span>(std::move(read));
+    index_->Replay(RecordOf(parsed, redis_now));
+  }
+  if (next < batch->messages().size()) {
+    FinishReplay();
+    CollectFrom(std::move(batch), next);
+  } else if (position_ >= watermark) {
+    FinishReplay();
+  }
+  parts_.host.RequestTurn(shard_);
+}
+
+void ShardSession::FinishReplay() {
+  index_->Reconcile();
+  phase_ = Phase::kLive;
+  trouble_.clear();
+  position_ = std::max(position_, index_->watermark());
+  const Instant now = parts_.clock.Now();
+  live_since_ = now;
+  next_tick_ = now;  // the first figures
+  next_batch_ = now;
+  next_commit_ = now;
+  inputs_ = GateInputs{};
+  inputs_.is_owned = true;
+  UpdateGate(now);
+}
+
+// ---- giving up
+
+void ShardSession::OnFenced() {
+  Log(LogLevel::kWarning, "shard fenced", {{"shard", shard_.value}, {"epoch", epoch_.number}});
+  must_prove_ = true;
+  GiveUp("another owner has taken the shard",
+         std::max(parts_.options.fenced_backoff, NextBackoff()));
+}
+
+void ShardSession::GiveUp(absl::string_view why, Duration backoff) {
+  trouble_ = std::string(why);
+  if (phase_ == Phase::kLive || phase_ == Phase::kReplaying) {
+    Log(LogLevel::kWarning, "shard given up", {{"shard", shard_.value}, {"why", trouble_}});
+  }
+  attempt_ = std::make_shared<bool>(true);
+  taking_.reset();
+  index_.reset();
+  collecting_.Clear();
+  current_.Clear();
+  call_ = Call::kNone;
+  is_committing_ = false;
+  phase_ = Phase::kWaiting;
+  // Jitter: owners that fence each other must not go on in step.
+  const auto jitter =
+      Duration(static_cast<int64_t>(parts_.host.RandomNumber() % 512) * backoff.count() / 1024);
+  const Instant now = parts_.clock.Now();
+  retry_at_ = now + backoff + jitter;
+  inputs_ = GateInputs{};
+  UpdateGate(now);
+  if (is_draining_) FinishDrain();
+  Schedule();
+}
+
+Duration ShardSession::NextBackoff() {
+  return std::exchange(backoff_, std::min(backoff_ * 2, parts_.options.last_backoff));
+}
+
+// ---- the group, the operator
+
+void ShardSession::OnRevoked(bool lost) {
+  if (lost || phase_ != Phase::kLive) return;
+  const Offset low = index_->LowWatermark();
+  if (low > committed_ && low >= highest_asked_) {
+    parts_.consumer.Commit(shard_, low, [](const absl::Status&) {});
+  }
+}
+
+void ShardSession::SetPaused(bool is_paused) {
+  is_paused_ = is_paused;
+  ApplyReading();
+  parts_.host.RequestTurn(shard_);
+}
+
+void ShardSession::Drain(absl::AnyInvocable<void()> drained) {
+  is_draining_ = true;
+  drained_ = std::move(drained);
+  collecting_.Clear();
+  ApplyReading();
+  if (phase_ != Phase::kLive) {
+    attempt_ = std::make_shared<bool>(true);
+    taking_.reset();
+    index_.reset();
+    phase_ = Phase::kWaiting;
+  }
+  if (call_ == Call::kAdd || call_ == Call::kTick) return;  // its answer goes on
+  FinishDrain();
+}
+
+void ShardSession::FinishDrain() {
+  if (!drained_) return;
+  auto drained = std::exchange(drained_, nullptr);
+  const Offset low = phase_ == Phase::kLive ? index_->LowWatermark() : kNoOffset;
+  if (low <= committed_ || low < highest_asked_) return drained();
+  parts_.consumer.Commit(shard_, low,
+                         [done = std::move(drained)](const absl::Status&) mutable { done(); });
+}
+
+wire::ShardReport ShardSession::Report() const {
+  wire::ShardReport report;
+  report.shard = shard_;
+  report.stage = is_draining_             ? wire::ShardStage::kReleasing
+                 : phase_ == Phase::kLive ? wire::ShardStage::kOwned
+                                          : wire::ShardStage::kAcquiring;
+  if (index_ != nullptr) {
+    report.epoch = epoch_;
+    report.watermark = index_->watermark();
+    report.event_clock = index_->clock();
+    report.index_bytes = index_->memory_bytes();
+    const std::optional<Offset> end = parts_.consumer.LogEnd(shard_);
+    if (end.has_value()) report.input_lag = std::max<int64_t>(0, *end - report.watermark);
+    report.has_work = phase_ != Phase::kLive || !current_.empty() || !collecting_.empty() ||
+                      (report.input_lag > 0 && !is_paused_);
+  } else {
+    report.has_work = true;
+  }
+  report.low_watermark = committed_;
+  report.backlog = inputs_.backlog;
+  report.lateness = inputs_.lateness;
+  report.gate = gate_.Report();
+  report.blocked_cause =
+      phase_ == Phase::kLive ? (gate_.is_closed() ? gate_.cause() : Cause::kNone) : take_cause_;
+  report.progress = parts_.totals.progress;
+  report.spans = parts_.totals.spans;
+  report.rejected = parts_.totals.rejected;
+  report.deduplicated = parts_.totals.deduplicated;
+  return report;
+}
+
+EventTime ShardSession::RedisNow() const {
+  const auto since =
+      std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.Now() - redis_time_at_);
+  return EventTimeOf(WallTime{redis_time_.us + since.count()});
+}
+
+}  // namespace spillway::ingest

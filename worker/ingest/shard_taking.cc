@@ -1,0 +1,85 @@
+#include "worker/ingest/shard_taking.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace spillway::ingest {
+
+ShardTaking::ShardTaking(const Request& request, kafka::Consumer& consumer,
+                         buffer::IngestStore& store, Callbacks callbacks)
+    : request_(request), consumer_(consumer), store_(store), callbacks_(std::move(callbacks)) {}
+
+template <typename T>
+absl::AnyInvocable<void(T)> ShardTaking::Guarded(void (ShardTaking::*member)(T)) {
+  return [this, alive = std::weak_ptr<bool>(alive_), member](T value) {
+    if (!alive.expired()) (this->*member)(std::move(value));
+  };
+}
+
+void ShardTaking::Fail(wire::Cause cause, std::string message, bool needs_person) {
+  callbacks_.failed({.cause = cause, .needs_person = needs_person, .message = std::move(message)});
+}
+
+void ShardTaking::FailKafka(const absl::Status& status) {
+  Fail(wire::Cause::kKafka, absl::StrCat("Kafka: ", status.message()));
+}
+
+void ShardTaking::Start() {
+  consumer_.Committed(request_.shard, request_.query_timeout, Guarded(&ShardTaking::OnCommitted));
+}
+
+void ShardTaking::OnCommitted(absl::StatusOr<Offset> committed) {
+  if (!committed.ok()) return FailKafka(committed.status());
+  take_.committed = *committed;
+  consumer_.Identity(request_.query_timeout, Guarded(&ShardTaking::OnIdentity));
+}
+
+void ShardTaking::OnIdentity(absl::StatusOr<kafka::TopicIdentity> identity) {
+  if (!identity.ok()) return FailKafka(identity.status());
+  take_.input = {
+      .cluster_id = identity->cluster_id, .topic = identity->topic, .topic_id = identity->topic_id};
+  consumer_.Extent(request_.shard, request_.query_timeout, Guarded(&ShardTaking::OnExtent));
+}
+
+void ShardTaking::OnExtent(absl::StatusOr<kafka::PartitionExtent> extent) {
+  if (!extent.ok()) return FailKafka(extent.status());
+  take_.log_start = extent->log_start;
+  take_.log_end = extent->log_end;
+  take_.proposed_number = request_.proposed_number;
+  take_.owner = request_.owner;
+  store_.Take(request_.shard, take_, Guarded(&ShardTaking::OnTaken));
+}
+
+void ShardTaking::OnTaken(buffer::StoreResult<buffer::TakeReply> result) {
+  using buffer::StoreCode;
+  if (result.ok()) {
+    taken_.reply = std::move(result.value);
+    consumer_.Committed(request_.shard, request_.query_timeout,
+                        Guarded(&ShardTaking::OnCommittedAgain));
+    return;
+  }
+  const wire::Cause cause =
+      result.code == StoreCode::kMoving ? wire::Cause::kRedisMoving : wire::Cause::kRedis;
+  Fail(cause, absl::StrCat("Redis: ", result.message), result.code == StoreCode::kInvalid);
+}
+
+void ShardTaking::OnCommittedAgain(absl::StatusOr<Offset> committed) {
+  if (!committed.ok()) return FailKafka(committed.status());
+  const buffer::TakeReply& reply = taken_.reply;
+  taken_.start = reply.start;
+  taken_.committed = reply.is_new_log ? kNoOffset : std::max(take_.committed, *committed);
+  // What was committed in the meantime stands above what the store was told. Of a replaced log the
+  // store alone knows where to begin.
+  if (*committed != kNoOffset && *committed > take_.committed && !reply.is_new_log) {
+    if (*committed > reply.watermark) {
+      return Fail(wire::Cause::kOwnership,
+                  "a former owner committed more while the shard was taken");
+    }
+    taken_.start = std::max(*committed, take_.log_start);
+  }
+  callbacks_.taken(std::move(taken_));
+}
+
+}  // namespace spillway::ingest

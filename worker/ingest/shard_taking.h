@@ -1,0 +1,72 @@
+// Becoming the ingest owner of a shard: what Kafka knows, then `take`, then what Kafka knows now.
+#ifndef SPILLWAY_WORKER_INGEST_SHARD_TAKING_H_
+#define SPILLWAY_WORKER_INGEST_SHARD_TAKING_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "buffer/shard_store.h"
+#include "kafka/consumer.h"
+#include "proto/wire/worker_report.h"
+
+namespace spillway::ingest {
+
+// A shard that is ours, and where to read it from.
+struct TakenShard {
+  buffer::TakeReply reply;
+  Offset start = 0;              // reading begins here
+  Offset committed = kNoOffset;  // C as Kafka has it now; kNoOffset: none for this log
+};
+
+struct TakeFailure {
+  wire::Cause cause =
+      wire::Cause::kRedis;    // kKafka, kRedis, kRedisMoving; kOwnership: try again now
+  bool needs_person = false;  // keys that we do not understand
+  std::string message;
+};
+
+// One try. The order matters: the partition's end is asked last before the call, since a W above it
+// tells the store that the log was replaced; C is asked again after it, since only from then on can
+// no former owner move it. Loop thread only; destroying it forgets the callbacks.
+class ShardTaking {
+ public:
+  struct Request {
+    ShardId shard;
+    uint64_t proposed_number = 0;
+    uint64_t owner = 0;
+    Duration query_timeout{};
+  };
+  struct Callbacks {
+    absl::AnyInvocable<void(TakenShard)> taken;    // one of the two, once;
+    absl::AnyInvocable<void(TakeFailure)> failed;  // may destroy this
+  };
+
+  ShardTaking(const Request& request, kafka::Consumer& consumer, buffer::IngestStore& store,
+              Callbacks callbacks);
+  void Start();
+
+ private:
+  void Fail(wire::Cause cause, std::string message, bool needs_person = false);
+  void FailKafka(const absl::Status& status);
+  // Wraps a member so that it is only called while this lives.
+  template <typename T>
+  absl::AnyInvocable<void(T)> Guarded(void (ShardTaking::*member)(T));
+  void OnCommitted(absl::StatusOr<Offset> committed);
+  void OnIdentity(absl::StatusOr<kafka::TopicIdentity> identity);
+  void OnExtent(absl::StatusOr<kafka::PartitionExtent> extent);
+  void OnTaken(buffer::StoreResult<buffer::TakeReply> result);
+  void OnCommittedAgain(absl::StatusOr<Offset> committed);
+
+  const Request request_;
+  kafka::Consumer& consumer_;
+  buffer::IngestStore& store_;
+  Callbacks callbacks_;
+  buffer::TakeRequest take_;
+  TakenShard taken_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace spillway::ingest
+
+#endif  // SPILLWAY_WORKER_INGEST_SHARD_TAKING_H_
