@@ -49,7 +49,7 @@ struct Part {
   Offset offset = kNoOffset;   // of the span that opened its list: the list's name
   EventTime first_event_time;  // references included
   ReferenceList references;
-  uint64_t bytes = 0;  // of its spans, references included
+  uint32_t bytes = 0;  // of its spans, references included; less than 2^31
   uint32_t number = 0;
   uint32_t chunk_count = 0;  // of its own list
   Slot write = kNoSlot;      // its PartWrite in the batch that touched the component last
@@ -76,9 +76,10 @@ struct Component {
   EventTime scheduled_at;       // where DeadlineQueue will look at it next; -1: nowhere
   Slot first_node = kNoSlot;
   uint32_t node_count = 0;
-  uint32_t next_number = 0;  // of its next part
-  uint32_t touched_in = 0;   // number of the batch that changed it last
-  bool is_alive = false;     // false: a free slot
+  Slot next_in_trace = kNoSlot;  // SegmentGraph's
+  uint32_t next_number = 0;      // of its next part
+  uint32_t touched_in = 0;       // number of the batch that changed it last
+  bool is_alive = false;         // false: a free slot
   bool is_open = false;
   bool is_sticky = false;
   bool has_segment_span = false;

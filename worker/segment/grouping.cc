@@ -19,7 +19,7 @@ Slot ShardIndex::Impl::Look(Slot node) {
 }
 
 Slot ShardIndex::Impl::Join(const SpanRecord& record, Slot trace) {
-  Slot node = Look(graph_.Find(trace, record.id));
+  Slot node = graph_.HasComponents(trace) ? Look(graph_.Find(trace, record.id)) : kNoSlot;
   if (node != kNoSlot && graph_.HasSpan(node, record.content_hash)) {
     NoteOpening(record);
     return kNoSlot;
@@ -45,7 +45,7 @@ Slot ShardIndex::Impl::Connect(const SpanRecord& record, Slot trace, Slot node) 
     graph_.Decide(node, node);
     return node;
   }
-  Slot parent = Look(graph_.Find(trace, record.parent));
+  Slot parent = graph_.HasComponents(trace) ? Look(graph_.Find(trace, record.parent)) : kNoSlot;
   if (parent == kNoSlot && node == kNoSlot) parent = graph_.AddComponent(trace, record.parent);
   if (node == kNoSlot) {
     node = graph_.AddNode(graph_.node(parent).component, trace, SegmentId(record.id));

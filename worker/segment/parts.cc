@@ -14,7 +14,7 @@ bool ShardIndex::Impl::Place(const SpanRecord& record, uint32_t span_number) {
   const Slot slot = graph_.node(node).component;
   Component& component = graph_.Touch(slot);
   component.has_segment_span |= record.is_segment_span;
-  if (component.is_open && component.part.bytes + record.bytes > limits_.max_part_bytes) {
+  if (component.is_open && uint64_t{component.part.bytes} + record.bytes > limits_.max_part_bytes) {
     Seal(component);
   }
   if (!component.is_open) OpenPart(component, record.offset);
@@ -66,7 +66,7 @@ void ShardIndex::Impl::MergeParts(Component& parent, Component& child, uint64_t 
     return;
   }
   const uint32_t number = parent.part.number;
-  if (parent.part.bytes + child.part.bytes + joining_bytes > limits_.max_part_bytes) {
+  if (joining_bytes + parent.part.bytes + child.part.bytes > limits_.max_part_bytes) {
     if (child.part.LowestOffset() < parent.part.LowestOffset()) {
       std::swap(parent.part, child.part);
       parent.part.number = number;

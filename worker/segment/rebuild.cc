@@ -86,7 +86,7 @@ void ShardIndex::Impl::Reopen(Slot slot, const LivePart& live, bool is_one_of_se
   part.offset = live.name.offset;
   part.first_event_time = header.first_event_time;
   for (const PartName& reference : live.references) part.references.Append(reference.offset);
-  part.bytes = header.part_bytes;
+  part.bytes = static_cast<uint32_t>(std::min<uint64_t>(header.part_bytes, kMaxPartBytes));
   part.number = header.part_number;
   part.chunk_count = std::max(component.part.chunk_count, 1u);
   component.part = std::move(part);

@@ -20,58 +20,110 @@ Slot SegmentGraph::FindTrace(const TraceKey& key) const {
 Slot SegmentGraph::FindOrAddTrace(const TraceKey& key) {
   if (const Slot found = FindTrace(key); found != kNoSlot) return found;
   const Slot slot = traces_.Allocate();
-  CHECK(slot < (1u << 29), "a node keeps 29 bits of its trace");
-  traces_[slot].key = key;
-  traces_[slot].is_alive = true;
+  CHECK(slot < (1u << 28), "a node keeps 28 bits of its trace");
+  Trace& trace = traces_[slot];
+  trace.key = key;
+  trace.is_alive = true;
+  trace.touched_in = batch_;
   trace_set_.insert(slot);
-  idle_traces_.push_back(slot);
+  if (in_batch_) undo_.created_traces.push_back(slot);
   return slot;
 }
 
-void SegmentGraph::CountComponent(Slot trace, int change) {
-  uint32_t& count = traces_[trace].component_count;
-  if (in_batch_) undo_.trace_counts.emplace_back(trace, count);
-  count = static_cast<uint32_t>(static_cast<int64_t>(count) + change);
-  if (count == 0) idle_traces_.push_back(trace);
+SegmentGraph::Trace& SegmentGraph::TouchTrace(Slot slot) {
+  Trace& trace = traces_[slot];
+  if (in_batch_ && trace.touched_in != batch_) {
+    undo_.traces.emplace_back(slot, trace);
+    trace.touched_in = batch_;
+  }
+  return trace;
+}
+
+void SegmentGraph::IndexTrace(Trace& trace) {
+  trace.is_indexed = true;
+  for (Slot at = trace.first_component; at != kNoSlot; at = components_[at].next_in_trace) {
+    for (Slot node = components_[at].first_node; node != kNoSlot; node = nodes_[node].next) {
+      node_set_.insert(node);
+    }
+  }
+}
+
+void SegmentGraph::FreeTrace(Slot slot) {
+  trace_set_.erase(slot);
+  traces_.Free(slot);
 }
 
 void SegmentGraph::SweepTraces() {
   if (in_batch_) return;
   for (const Slot slot : idle_traces_) {
-    Trace& trace = traces_[slot];
-    if (!trace.is_alive || trace.component_count > 0) continue;
-    trace_set_.erase(slot);
-    traces_.Free(slot);
+    if (traces_[slot].is_alive && traces_[slot].component_count == 0) FreeTrace(slot);
   }
   idle_traces_.clear();
 }
 
+// The component still has the nodes by which its trace is known.
+void SegmentGraph::LeaveTrace(Slot slot) {
+  const Slot trace_slot = nodes_[components_[slot].first_node].trace;
+  Trace& trace = TouchTrace(trace_slot);
+  if (--trace.component_count == 0) idle_traces_.push_back(trace_slot);
+  if (trace.is_indexed) return;
+  const Slot next = components_[slot].next_in_trace;
+  if (trace.first_component == slot) {
+    trace.first_component = next;
+    return;
+  }
+  Slot before = trace.first_component;
+  while (components_[before].next_in_trace != slot) before = components_[before].next_in_trace;
+  Touch(before).next_in_trace = next;
+}
+
 // Nodes.
+
+Slot SegmentGraph::FindId(Slot trace_slot, NodeId id) const {
+  const Trace& trace = traces_[trace_slot];
+  if (trace.is_indexed) {
+    const auto found = node_set_.find(NodeKey{id.value, Key(trace_slot, id.is_opaque)});
+    return found == node_set_.end() ? kNoSlot : *found;
+  }
+  for (Slot at = trace.first_component; at != kNoSlot; at = components_[at].next_in_trace) {
+    for (Slot node = components_[at].first_node; node != kNoSlot; node = nodes_[node].next) {
+      if (IdOf(node) == id) return node;
+    }
+  }
+  return kNoSlot;
+}
 
 Slot SegmentGraph::Find(Slot trace, const SegmentId& id) const {
   if (!id.is_opaque()) return Find(trace, id.span_id());
   const std::optional<uint64_t> number = opaque_names_.Find(id.opaque());
-  return number ? FindKey({*number, Key(trace, true)}) : kNoSlot;
+  return number ? FindId(trace, {*number, true}) : kNoSlot;
 }
 
-Slot SegmentGraph::AddNode(Slot component, Slot trace, const SegmentId& id) {
+Slot SegmentGraph::AddNode(Slot component, Slot trace_slot, const SegmentId& id) {
   const Slot slot = nodes_.Allocate();
   Node& node = nodes_[slot];
   node.id = id.is_opaque() ? opaque_names_.Acquire(id.opaque()) : id.span_id().value;
   node.is_opaque = id.is_opaque() ? 1 : 0;
-  node.trace = trace & 0x1fffffffu;
+  node.trace = trace_slot & 0xfffffffu;
+  node.is_new = in_batch_ ? 1 : 0;
   node.component = component;
   Component& owner = Touch(component);
   node.next = std::exchange(owner.first_node, slot);
   ++owner.node_count;
-  node_set_.insert(slot);
   if (in_batch_) undo_.created_nodes.push_back(slot);
+  Trace& trace = TouchTrace(trace_slot);
+  ++trace.node_count;
+  if (trace.is_indexed) {
+    node_set_.insert(slot);
+  } else if (trace.node_count > kMaxWalk) {
+    IndexTrace(trace);
+  }
   return slot;
 }
 
 Node& SegmentGraph::Change(Slot slot) {
   Node& node = nodes_[slot];
-  if (in_batch_) undo_.nodes.emplace_back(slot, node);
+  if (in_batch_ && !node.is_new) undo_.nodes.emplace_back(slot, node);
   return node;
 }
 
@@ -113,7 +165,9 @@ NodeId SegmentGraph::LowestOfCycle(Slot node, Slot parent, NodeId otherwise) con
 }
 
 void SegmentGraph::EraseNode(Slot slot) {
-  node_set_.erase(slot);
+  Trace& trace = TouchTrace(nodes_[slot].trace);
+  --trace.node_count;
+  if (trace.is_indexed) node_set_.erase(slot);
   if (in_batch_) {
     undo_.erased_nodes.push_back(slot);
   } else {
@@ -136,7 +190,9 @@ Slot SegmentGraph::AddComponent(Slot trace, const SegmentId& id) {
   component.is_alive = true;
   component.touched_in = batch_;
   if (in_batch_) undo_.created_components.push_back(slot);
-  CountComponent(trace, +1);
+  Trace& owner = TouchTrace(trace);
+  ++owner.component_count;
+  if (!owner.is_indexed) component.next_in_trace = std::exchange(owner.first_component, slot);
   const Slot node = AddNode(slot, trace, id);
   component.name = IdOf(node);
   return node;
@@ -158,7 +214,7 @@ Slot SegmentGraph::Unite(Slot a, Slot b) {
   const Slot dropped = keeps_a ? b : a;
   Component& into = components_[kept];
   Component& from = components_[dropped];
-  CountComponent(nodes_[from.first_node].trace, -1);
+  LeaveTrace(dropped);
   Slot last = kNoSlot;
   for (Slot slot = from.first_node; slot != kNoSlot; slot = nodes_[slot].next) {
     Change(slot).component = kept;
@@ -174,7 +230,7 @@ void SegmentGraph::Expire(Slot slot) {
   Component& component = Touch(slot);
   if (component.is_expired) return;
   component.is_expired = true;
-  CountComponent(nodes_[component.first_node].trace, -1);
+  LeaveTrace(slot);
   for (Slot node = component.first_node; node != kNoSlot;) {
     const Slot next = nodes_[node].next;
     const auto variants = nodes_[node].has_variants ? variants_[node].size() : 0;
@@ -217,6 +273,7 @@ void SegmentGraph::Begin() {
 
 void SegmentGraph::Commit() {
   in_batch_ = false;
+  for (const Slot slot : undo_.created_nodes) nodes_[slot].is_new = 0;
   for (const Slot slot : undo_.erased_nodes) FreeNode(slot);
   for (const Slot slot : undo_.dropped_components) components_.Free(slot);
   undo_.Clear();
@@ -233,18 +290,22 @@ void SegmentGraph::Abort() {
     if (variants.empty()) variants_.erase(slot);
   }
   for (const Slot slot : undo_.created_nodes) {
-    node_set_.erase(slot);
+    if (traces_[nodes_[slot].trace].is_indexed) node_set_.erase(slot);
     nodes_[slot].has_variants = 0;
     FreeNode(slot);
   }
   for (const Slot slot : undo_.erased_nodes) {
-    if (nodes_[slot].component != kNoSlot) node_set_.insert(slot);
+    if (nodes_[slot].component == kNoSlot) continue;  // created by the same batch
+    if (traces_[nodes_[slot].trace].is_indexed) node_set_.insert(slot);
   }
   for (auto& [slot, component] : undo_.components) components_[slot] = std::move(component);
   for (const Slot slot : undo_.created_components) components_.Free(slot);
-  for (auto it = undo_.trace_counts.rbegin(); it != undo_.trace_counts.rend(); ++it) {
-    traces_[it->first].component_count = it->second;
+  for (const auto& [slot, before] : undo_.traces) {
+    const bool is_indexed = traces_[slot].is_indexed;  // stays so: its nodes are in the set
+    traces_[slot] = before;
+    traces_[slot].is_indexed = is_indexed;
   }
+  for (const Slot slot : undo_.created_traces) FreeTrace(slot);
   span_count_ = undo_.span_count;
   undo_.Clear();
   SweepTraces();
@@ -258,15 +319,16 @@ void SegmentGraph::Undo::Clear() {
   created_nodes.clear();
   erased_nodes.clear();
   added_variants.clear();
-  trace_counts.clear();
+  traces.clear();
+  created_traces.clear();
 }
 
 size_t SegmentGraph::memory_bytes() const {
   // A hash table's slot costs its byte of control data and a share of empty ones.
   constexpr size_t kSetEntryBytes = 8;
-  size_t bytes = traces_.size() * (sizeof(Trace) + kSetEntryBytes) +
-                 nodes_.size() * (sizeof(Node) + kSetEntryBytes) +
-                 components_.size() * sizeof(Component) + opaque_names_.memory_bytes();
+  size_t bytes = traces_.size() * (sizeof(Trace) + kSetEntryBytes) + nodes_.size() * sizeof(Node) +
+                 node_set_.size() * kSetEntryBytes + components_.size() * sizeof(Component) +
+                 opaque_names_.memory_bytes();
   return bytes + variants_.size() * 64;
 }
 

@@ -23,10 +23,11 @@ struct Node {
 
   uint64_t id = 0;            // NodeId::value
   uint64_t content_hash = 0;  // of the first span with this id
-  uint32_t trace : 29 = 0;
+  uint32_t trace : 28 = 0;
   uint32_t is_opaque : 1 = 0;
   uint32_t has_span : 1 = 0;
   uint32_t has_variants : 1 = 0;  // spans with this id and other bytes have come
+  uint32_t is_new : 1 = 0;        // since Begin: not to be copied for Abort
   Slot component = kNoSlot;       // kNoSlot: a free slot
   Slot parent = kUndecided;
   Slot next = kNoSlot;  // in the component
@@ -42,13 +43,15 @@ class SegmentGraph {
   SegmentGraph(const SegmentGraph&) = delete;
   SegmentGraph& operator=(const SegmentGraph&) = delete;
 
-  // A trace without components lasts until the next SweepTraces, Commit or Abort.
+  // A trace without components lasts until the next SweepTraces, Commit or Abort. REQUIRES of a new
+  // one: AddComponent follows.
   Slot FindOrAddTrace(const TraceKey& key);
+  bool HasComponents(Slot trace) const { return traces_[trace].component_count > 0; }
   Slot FindTrace(const TraceKey& key) const;
   void SweepTraces();
 
   // Nodes. A NodeSlot stays valid until its component is forgotten.
-  Slot Find(Slot trace, SpanId id) const { return FindKey({id.value, Key(trace, false)}); }
+  Slot Find(Slot trace, SpanId id) const { return FindId(trace, {id.value, false}); }
   Slot Find(Slot trace, const SegmentId& id) const;
   const Node& node(Slot slot) const { return nodes_[slot]; }
   Slot AddNode(Slot component, Slot trace, const SegmentId& id);  // REQUIRES: not there yet
@@ -86,11 +89,20 @@ class SegmentGraph {
   size_t memory_bytes() const;
 
  private:
+  // Most traces are small: their nodes are found by walking along their components. A larger one is
+  // indexed, for as long as it lives: its nodes are in node_set_, and the list of its components is
+  // no longer kept.
   struct Trace {
     TraceKey key;
+    Slot first_component = kNoSlot;
     uint32_t component_count = 0;
+    uint32_t node_count = 0;
+    uint32_t touched_in = 0;
     bool is_alive = false;
+    bool is_indexed = false;
   };
+  static constexpr uint32_t kMaxWalk = 8;  // nodes of a trace that is not indexed
+
   struct NodeKey {
     uint64_t id;
     uint64_t scope;  // trace and kind
@@ -140,18 +152,19 @@ class SegmentGraph {
     std::vector<Slot> created_nodes;
     std::vector<Slot> erased_nodes;
     std::vector<Slot> added_variants;
-    std::vector<std::pair<Slot, uint32_t>> trace_counts;
+    std::vector<std::pair<Slot, Trace>> traces;  // as they were
+    std::vector<Slot> created_traces;
     size_t span_count = 0;
     void Clear();
   };
 
   static NodeKey KeyOf(const Node& node) { return {node.id, Key(node.trace, node.is_opaque != 0)}; }
-  Slot FindKey(const NodeKey& key) const {
-    const auto found = node_set_.find(key);
-    return found == node_set_.end() ? kNoSlot : *found;
-  }
+  Slot FindId(Slot trace, NodeId id) const;
   Node& Change(Slot node);
-  void CountComponent(Slot trace, int change);
+  Trace& TouchTrace(Slot trace);
+  void IndexTrace(Trace& trace);
+  void FreeTrace(Slot trace);
+  void LeaveTrace(Slot component);
   void EraseNode(Slot node);
   void FreeNode(Slot node);
 

@@ -15,6 +15,7 @@ ShardIndex::Impl::Impl(const Limits& limits, const TakenState& taken)
       held_parts_(taken.live, taken.incarnation),
       watermark_(taken.watermark),
       taken_(taken) {
+  CHECK(limits.max_part_bytes < kMaxPartBytes, "a part leaves as one message");
   for (const LivePart& part : taken_.live) {
     if (part.name.incarnation != incarnation_) continue;
     openings_.try_emplace(part.name.offset);

@@ -74,6 +74,8 @@ class ShardIndex::Impl {
   void Reopen(Slot component, const LivePart& part, bool is_one_of_several);
   void Close(Slot component, const absl::flat_hash_map<Offset, EventTime>& live_deadlines);
 
+  static constexpr uint64_t kMaxPartBytes = 1u << 31;  // far above any message: what Part can count
+
   void Forget(EventTime horizon);
   PartName NameOf(Offset offset) const { return {incarnation_, offset}; }
 
