@@ -2,11 +2,12 @@
 
 namespace spillway::fleet {
 
-Limits LimitsFrom(const config::Config& config, uint64_t seed) {
-  Limits limits{.restart = config.restart, .health = config.health, .seed = seed};
-  // A tenth more than the worker gives itself: its own limit shall be the one that counts.
-  limits.drain_timeout = config.flush.drain_timeout + config.flush.drain_timeout / 10;
-  return limits;
+Limits LimitsFrom(const config::Config& config, const EndLimits& ends, uint64_t seed) {
+  return {.restart = config.restart,
+          .health = config.health,
+          .drain_timeout = config.flush.drain_timeout + ends.margin,
+          .term_timeout = ends.term_timeout,
+          .seed = seed};
 }
 
 }  // namespace spillway::fleet

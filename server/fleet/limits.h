@@ -10,18 +10,26 @@
 
 namespace spillway::fleet {
 
+// What ending a worker may take beyond flush.drain_timeout. With the default drain of 20 s all of
+// it stays below 30 s, which is what most service managers allow.
+struct EndLimits {
+  // For leaving the consumer group, the last report and the goodbye.
+  Duration margin = std::chrono::seconds(6);
+  // From TERM to KILL for a worker that has drained in vain (TERM then means: at once), or that is
+  // unhealthy.
+  Duration term_timeout = std::chrono::seconds(2);
+};
+
 struct Limits {
   config::Restart restart;
   config::Health health;
   // For a worker to finish what it holds and end by itself, by order or by TERM.
-  Duration drain_timeout = std::chrono::seconds(22);
-  // From TERM to KILL for a worker that has drained in vain, or that is unhealthy.
-  Duration term_timeout = std::chrono::seconds(3);
+  Duration drain_timeout = std::chrono::seconds(26);
+  Duration term_timeout = EndLimits().term_timeout;
   uint64_t seed = 0;  // of the backoff's jitter
 };
 
-// flush.drain_timeout, and a little more for the worker to say goodbye and to end.
-Limits LimitsFrom(const config::Config& config, uint64_t seed);
+Limits LimitsFrom(const config::Config& config, const EndLimits& ends, uint64_t seed);
 
 }  // namespace spillway::fleet
 

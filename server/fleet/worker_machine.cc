@@ -287,7 +287,12 @@ std::string DeathText(const Worker& worker, const Exited& exit, Instant now) {
   std::string text = absl::StrCat(ExitText(exit), " ", SecondsText(now - worker.started_at),
                                   worker.is_adopted ? " after its adoption" : " after its start");
   if (worker.report == nullptr) absl::StrAppend(&text, ", before its first report");
-  const bool is_clean = exit.kind == Exited::Kind::kExited && exit.value == 0;
+  // Of an adopted process nobody learns the code: if it was told to end, it is taken for clean.
+  const bool is_told =
+      worker.state == WorkerState::kDraining || worker.state == WorkerState::kStopping;
+  const bool is_clean = exit.kind == Exited::Kind::kUnknown
+                            ? is_told
+                            : exit.kind == Exited::Kind::kExited && exit.value == 0;
   if (!exit.last_lines.empty() && !is_clean) {
     absl::StrAppend(&text, "; last lines: ", absl::StrJoin(exit.last_lines, " | "));
   }

@@ -31,7 +31,7 @@ fleet::Exited ToEvent(const ExitReport& report) {
 
 Supervisor::Core::Core(const config::Config& config, Parts parts)
     : parts_(parts),
-      limits_(fleet::LimitsFrom(config, parts.seed)),
+      limits_(fleet::LimitsFrom(config, parts.ends, parts.seed)),
       config_(config),
       fleet_(fleet::MakeFleet(config, static_cast<uint64_t>(parts.clock.Wall().us),
                               parts.clock.Now())),

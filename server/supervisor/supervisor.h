@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "server/fleet/limits.h"
 #include "server/supervisor/fleet_control.h"
 #include "server/supervisor/launcher.h"
 #include "server/supervisor/shard_discovery.h"
@@ -24,7 +25,8 @@ struct Parts {
   const Clock& clock;
   Launcher& launcher;
   ShardDiscovery& discovery;
-  uint64_t seed = 0;  // of the restart backoff's jitter
+  uint64_t seed = 0;  // of the restart backoff's jitter and of etags: another for every server
+  fleet::EndLimits ends{};
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and

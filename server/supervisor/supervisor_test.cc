@@ -23,7 +23,7 @@ class SupervisorTest : public ::testing::Test {
 
   void Begin(const config::Config& config) {
     supervisor_ =
-        std::make_unique<Supervisor>(config, Parts{loop_, SystemClock(), launcher_, discovery_, 1});
+        std::make_unique<Supervisor>(config, Parts{loop_, SystemClock(), launcher_, discovery_, 1, {}});
     supervisor_->Begin();
   }
   SnapshotPtr Now() { return supervisor_->Snapshot(); }

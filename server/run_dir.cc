@@ -1,0 +1,94 @@
+#include "server/run_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+
+namespace spillway::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kKeptConfigs = 2;
+
+absl::Status MakeDirectory(const std::string& key, const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(key, ": ", path.string(), ": ", error.message()));
+}
+
+// config.<n>.yaml by n.
+std::map<int64_t, fs::path> FindConfigs(const std::string& directory) {
+  std::map<int64_t, fs::path> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename();
+    absl::string_view number = name;
+    int64_t n = 0;
+    const bool is_config = absl::ConsumePrefix(&number, "config.") &&
+                           absl::ConsumeSuffix(&number, ".yaml") && absl::SimpleAtoi(number, &n);
+    if (is_config) found[n] = entry.path();
+  }
+  return found;
+}
+
+}  // namespace
+
+absl::StatusOr<RunDir> RunDir::Open(const config::Server& config) {
+  RETURN_IF_ERROR(MakeDirectory("server.run_dir", config.run_dir));
+  absl::string_view socket = config.gateway;
+  if (absl::ConsumePrefix(&socket, "unix:")) {
+    RETURN_IF_ERROR(MakeDirectory("server.gateway", fs::path(std::string(socket)).parent_path()));
+  }
+  const std::string path = config.run_dir + "/spillwayd.lock";
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock.valid()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("server.run_dir: ", path, ": ", std::strerror(errno)));
+  }
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    std::string pid;
+    std::getline(std::ifstream(path), pid);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "server.run_dir: ", config.run_dir, ": another spillwayd runs there, process ", pid));
+  }
+  const std::string pid = absl::StrCat(::getpid(), "\n");
+  const bool is_written =
+      ::ftruncate(lock.get(), 0) == 0 &&
+      ::pwrite(lock.get(), pid.data(), pid.size(), 0) == static_cast<ssize_t>(pid.size());
+  if (!is_written) return absl::InternalError(absl::StrCat(path, ": ", std::strerror(errno)));
+  return RunDir(config.run_dir, std::move(lock));
+}
+
+absl::StatusOr<std::string> RunDir::WriteConfig(const std::string& yaml) const {
+  std::map<int64_t, fs::path> configs = FindConfigs(path_);
+  const int64_t next = configs.empty() ? 1 : configs.rbegin()->first + 1;
+  const std::string name = absl::StrCat(path_, "/config.", next, ".yaml");
+  const std::string unfinished = name + ".new";
+  std::ofstream file(unfinished);
+  file << yaml;
+  file.close();
+  std::error_code error;
+  if (file) fs::rename(unfinished, name, error);
+  if (!file || error) return absl::InternalError(absl::StrCat(name, ": cannot be written"));
+  for (; configs.size() >= kKeptConfigs; configs.erase(configs.begin())) {
+    fs::remove(configs.begin()->second, error);
+  }
+  return name;
+}
+
+}  // namespace spillway::server

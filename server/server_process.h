@@ -1,0 +1,69 @@
+// Everything spillwayd is made of, built in order and ended in order.
+#ifndef SPILLWAY_SERVER_SERVER_PROCESS_H_
+#define SPILLWAY_SERVER_SERVER_PROCESS_H_
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "base/loop.h"
+#include "base/termination_signals.h"
+#include "config/config.h"
+#include "server/http/http_server.h"
+#include "server/kafka_discovery.h"
+#include "server/process/local_launcher.h"
+#include "server/rpc/rpc_server.h"
+#include "server/run_dir.h"
+#include "server/supervisor/supervisor.h"
+
+namespace spillway::server {
+
+// Runs until a signal: SIGINT ends the workers; SIGTERM too, or leaves them for the next server
+// (server.on_shutdown). Used from one thread.
+class ServerProcess {
+ public:
+  // FAILED_PRECONDITION: another server runs in run_dir, or it cannot be made; INVALID_ARGUMENT:
+  // the configuration names what cannot be; UNAVAILABLE: cannot listen. The message begins with the
+  // key. Redis and Kafka need not be there.
+  static absl::StatusOr<std::unique_ptr<ServerProcess>> Create(const config::Config& config,
+                                                               TerminationSignals& signals);
+  ~ServerProcess();
+
+  // OK: ended as asked; else what did not end as it should.
+  absl::Status Run();
+
+ private:
+  ServerProcess(const config::Config& config, TerminationSignals& signals, RunDir run_dir);
+  absl::Status Build();
+  absl::Status Listen();
+  void OnSignal();
+  void Drain();
+  // Ends the API on a thread of its own, as its last answers need the loop; then stops the loop.
+  void EndApi();
+  void LogReadiness(const supervisor::FleetSnapshot& snapshot);
+
+  const config::Config config_;
+  TerminationSignals& signals_;
+  const RunDir run_dir_;
+  std::unique_ptr<KafkaDiscovery> discovery_;  // before the loop: a pool thread may still ask
+  Loop loop_;
+  ReadWatch signal_watch_;
+  Timer drain_limit_;
+  std::unique_ptr<process::LocalLauncher> launcher_;
+  std::unique_ptr<supervisor::Supervisor> supervisor_;
+  std::unique_ptr<supervisor::Subscription> readiness_;
+  std::unique_ptr<http::HttpServer> http_;
+  std::unique_ptr<rpc::RpcServer> rpc_;
+  std::jthread api_end_;
+  std::set<std::string> failing_;  // checks that did not hold when last looked
+  bool is_ready_ = false;
+  bool is_ending_ = false;
+  absl::Status result_;
+};
+
+}  // namespace spillway::server
+
+#endif  // SPILLWAY_SERVER_SERVER_PROCESS_H_
