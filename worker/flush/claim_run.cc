@@ -192,58 +192,85 @@ void ClaimRun::Prepare(size_t part_index, const buffer::LoadedPart& loaded) {
     return PrepareDamaged(part_index, loaded);
   }
   part.span_count = decoded->spans.size();
-  if (part.pieces[0].must_split) {
-    const auto [first, second] = Halves(*decoded);
-    part.pieces.resize(2);
-    part.pieces[0].range = first;
-    part.pieces[0].must_split = false;
-    part.pieces[1].range = second;
-  }
+  Divide(part, *decoded);
   for (size_t i = 0; i < part.pieces.size(); ++i) {
     if (part.pieces[i].state == Piece::State::kTodo) PreparePiece(part_index, i, *decoded);
   }
   FreeIfIdle(part);
 }
 
+// One piece per entry, so that what fails is sent again alone.
 void ClaimRun::PrepareDamaged(size_t part_index, const buffer::LoadedPart& loaded) {
   PartRun& part = parts_[part_index];
-  Piece raw;
-  raw.kind = Piece::Kind::kRawEntries;
-  raw.state = Piece::State::kSent;
-  raw.reason = "undecodable";
-  part.pieces.assign(1, raw);
   part.quarantined_spans = CountSpans(loaded);
-  for (const auto* list : {&loaded.own, &loaded.referenced}) {
-    for (const std::string& entry : *list) {
-      const DeadLetterOrigin origin{raw.reason, context_.options.input_topic, context_.shard,
-                                    loaded.name.offset};
-      Queue(DeadLetter(origin, entry),
-            {.part = part_index, .origin = origin, .payload_bytes = entry.size()});
+  if (part.pieces[0].kind != Piece::Kind::kRawEntries) {
+    part.pieces.assign(loaded.own.size() + loaded.referenced.size(), Piece{});
+    for (size_t i = 0; i < part.pieces.size(); ++i) {
+      part.pieces[i].kind = Piece::Kind::kRawEntries;
+      part.pieces[i].range = SpanRange{.from = i, .to = i + 1};  // of entries
+      part.pieces[i].reason = "undecodable";
+    }
+    if (part.pieces.empty()) part.pieces.assign(1, {.state = Piece::State::kDone});
+  }
+  for (size_t i = 0; i < part.pieces.size(); ++i) {
+    if (part.pieces[i].state != Piece::State::kTodo) continue;
+    const bool is_own = i < loaded.own.size();
+    const std::string& entry = is_own ? loaded.own[i] : loaded.referenced[i - loaded.own.size()];
+    SendDeadLetter(part_index, i, loaded.name.offset, entry);
+  }
+  FreeIfIdle(part);
+}
+
+void ClaimRun::SendDeadLetter(size_t part, size_t piece, Offset offset, absl::string_view payload) {
+  Piece& sent = parts_[part].pieces[piece];
+  sent.state = Piece::State::kSent;
+  sent.has_failed = false;
+  const DeadLetterOrigin origin{sent.reason, context_.options.input_topic, context_.shard, offset};
+  Queue(DeadLetter(origin, std::string(payload)),
+        {.part = part, .piece = piece, .origin = origin, .payload_bytes = payload.size()});
+}
+
+// Splits a piece that was refused whole, and dead letters into single spans, so that what fails is
+// sent again alone.
+void ClaimRun::Divide(PartRun& part, const Part& decoded) {
+  for (size_t i = 0, count = part.pieces.size(); i < count; ++i) {
+    if (part.pieces[i].state != Piece::State::kTodo) continue;
+    Piece piece = part.pieces[i];
+    if (!piece.range) piece.range = WholeOf(decoded);
+    const SpanRange range = *piece.range;
+    part.pieces[i] = piece;
+    if (piece.must_split) {
+      piece.must_split = false;
+      const auto [first, second] = Halves(decoded);
+      piece.range = first;
+      part.pieces[i] = piece;
+      piece.range = second;
+      part.pieces.push_back(piece);
+    } else if (piece.kind == Piece::Kind::kDeadLetters && range.to - range.from > 1) {
+      for (size_t span = range.from; span < range.to; ++span) {
+        piece.range = SpanRange{.from = span, .to = span + 1};
+        if (span == range.from) {
+          part.pieces[i] = piece;
+        } else {
+          part.pieces.push_back(piece);
+        }
+      }
     }
   }
-  Resolve(part_index, 0);  // done at once if there is no entry at all
 }
 
 void ClaimRun::PreparePiece(size_t part_index, size_t piece_index, const Part& decoded) {
   Piece& piece = parts_[part_index].pieces[piece_index];
-  if (!piece.range) piece.range = WholeOf(decoded);
-  piece.state = Piece::State::kSent;
-  piece.has_failed = false;
-  if (piece.range->from == piece.range->to) {  // nothing but an empty chunk
+  if (piece.range->from == piece.range->to) {  // nothing but empty chunks
     piece.state = Piece::State::kDone;
-    return;
-  }
-  MessageId id{.part = part_index, .piece = piece_index};
-  if (piece.kind == Piece::Kind::kOutput) {
-    Queue(Assemble(decoded, *piece.range, context_.shard, epoch_, context_.options.output), id);
-    return;
-  }
-  for (size_t i = piece.range->from; i < piece.range->to; ++i) {
-    const buffer::ChunkSpan& span = decoded.spans[i];
-    id.origin =
-        DeadLetterOrigin{piece.reason, context_.options.input_topic, context_.shard, span.offset};
-    id.payload_bytes = span.bytes.size();
-    Queue(DeadLetter(*id.origin, std::string(span.bytes)), id);
+  } else if (piece.kind == Piece::Kind::kOutput) {
+    piece.state = Piece::State::kSent;
+    piece.has_failed = false;
+    Queue(Assemble(decoded, *piece.range, context_.shard, epoch_, context_.options.output),
+          {.part = part_index, .piece = piece_index});
+  } else {
+    const buffer::ChunkSpan& span = decoded.spans[piece.range->from];
+    SendDeadLetter(part_index, piece_index, span.offset, span.bytes);
   }
 }
 
@@ -316,8 +343,6 @@ void ClaimRun::Refused(PartRun& part, size_t piece_index) {
   piece.is_refused = false;
   piece.state = Piece::State::kTodo;  // it is loaded again: this is rare
   if (!piece.range->is_half && part.span_count > 1) {
-    // Where to split is known when the part has been decoded again.
-    piece.range.reset();
     piece.must_split = true;
   } else {
     piece.kind = Piece::Kind::kDeadLetters;
@@ -373,8 +398,11 @@ void ClaimRun::OnAcknowledged(const buffer::AcknowledgeRequest& request,
   counts_.spans = request.acknowledged_spans;
   counts_.dead_lettered_spans = request.dead_lettered_spans;
   counts_.quarantined_spans = request.quarantined_spans;
+  const auto is_message = [](const Piece& piece) {
+    return piece.kind == Piece::Kind::kOutput && piece.range && piece.range->from < piece.range->to;
+  };
   for (const PartRun& part : parts_) {
-    if (part.pieces[0].kind == Piece::Kind::kOutput && part.span_count > 0) ++counts_.segments;
+    if (std::any_of(part.pieces.begin(), part.pieces.end(), is_message)) ++counts_.segments;
     if (result.value.redis_time.us == 0) continue;
     lateness_.emplace_back(result.value.redis_time.us - part.claimed.due_since.us);
   }

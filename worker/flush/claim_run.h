@@ -87,15 +87,16 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   wire::Cause cause() const { return cause_; }
 
  private:
-  // A piece of a part: one output message, or the dead letters of its spans.
+  // A piece of a part that is sent, and if need be sent again, by itself: one output message, or
+  // one dead letter.
   struct Piece {
     enum class Kind { kOutput, kDeadLetters, kRawEntries };
     enum class State { kTodo, kSent, kDone, kFailed };
     Kind kind = Kind::kOutput;
     State state = State::kTodo;
-    std::optional<SpanRange> range;  // empty until first loaded: all of the part
-    const char* reason = "";         // of dead letters
-    uint32_t outstanding = 0;        // messages without a report, the queued included
+    std::optional<SpanRange> range{};  // empty until first loaded: all of the part. Raw: of entries
+    const char* reason = "";           // of dead letters
+    uint32_t outstanding = 0;          // messages without a report, the queued included
     bool has_failed = false;
     bool is_refused = false;
     bool must_split = false;  // when the part has been loaded again
@@ -125,6 +126,8 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
                 buffer::StoreResult<std::vector<buffer::LoadedPart>> result);
   void Prepare(size_t part, const buffer::LoadedPart& loaded);
   void PrepareDamaged(size_t part, const buffer::LoadedPart& loaded);
+  void SendDeadLetter(size_t part, size_t piece, Offset offset, absl::string_view payload);
+  void Divide(PartRun& part, const Part& decoded);
   void PreparePiece(size_t part, size_t piece, const Part& decoded);
   void Queue(kafka::OutgoingMessage message, MessageId id);
   void OnReport(MessageId id, const kafka::DeliveryReport& report);

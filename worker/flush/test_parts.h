@@ -33,9 +33,12 @@ struct TestSpan {
 
 // The chunk that holds `spans`. header.part_bytes is filled in.
 inline std::string EncodeChunk(buffer::ChunkHeader header, const std::vector<TestSpan>& spans) {
+  // Kept, as making them costs more than using them.
+  static span::SpanParser parser;
+  static buffer::ChunkEncoder encoder(buffer::Codec::kZstd, 1);
   std::vector<buffer::ChunkSpan> encoded;
   for (const TestSpan& span : spans) {
-    const auto result = span::SpanParser().Parse(span.json);
+    const auto result = parser.Parse(span.json);
     CHECK(std::holds_alternative<span::Span>(result), "test spans are valid");
     const auto& parsed = std::get<span::Span>(result);
     encoded.push_back({.id = parsed.id,
@@ -46,7 +49,7 @@ inline std::string EncodeChunk(buffer::ChunkHeader header, const std::vector<Tes
     header.part_bytes += span.json.size();
   }
   std::string entry;
-  buffer::ChunkEncoder(buffer::Codec::kZstd, 1).Encode(header, encoded, entry);
+  encoder.Encode(header, encoded, entry);
   return entry;
 }
 
