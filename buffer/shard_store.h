@@ -194,7 +194,8 @@ struct ClaimedPart {
   WallTime due_since;  // Redis time when the clock passed the deadline (clock marks)
   std::vector<PartName> references;
   std::vector<uint64_t> list_lengths;  // own list first, then the references' in order
-  uint64_t part_bytes = 0;             // from the last chunk's header; 0 if unreadable
+  uint64_t part_bytes =
+      0;  // about the spans' bytes: never less, at most a quarter or 64 more; 0: not known
 };
 struct Claim {
   ClaimId id;

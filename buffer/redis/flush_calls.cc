@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "buffer/chunk/chunk.h"
 #include "buffer/clock_marks.h"
+#include "buffer/redis/due_score.h"
 #include "buffer/redis/redis_store.h"
 #include "buffer/redis/store_result.h"
 
@@ -17,18 +17,31 @@ PeekReply ReadPeek(const Reply& r) {
   peek.clock = {r[0].integer()};
   peek.redis_time = {r[1].integer()};
   peek.due_count = r[2].count();
-  peek.next_deadline = OptionalTime(r[3]);
+  if (const auto next = r[3].number()) peek.next_deadline = DeadlineOfScore(*next);
   peek.lateness =
       ClockMarks::FromBytes(r[5].text()).Lateness(OptionalTime(r[4]), peek.clock, peek.redis_time);
   const Reply rows = r[6];
-  for (size_t i = 0; i + 3 < rows.size(); i += 4) {
+  for (size_t i = 0; i + 1 < rows.size(); i += 2) {
     const auto name = PartName::FromText(rows[i].text());
-    if (!name.ok()) continue;
-    peek.due.push_back({.name = *name,
-                        .deadline = {rows[i + 1].integer()},
-                        .references = PartNamesFromText(rows[i + 2].text()),
-                        .attempts = static_cast<uint32_t>(rows[i + 3].integer())});
+    peek.due.push_back({.name = name.value_or(PartName()),
+                        .deadline = DeadlineOfScore(rows[i + 1].integer()),
+                        .references = {},
+                        .attempts = 0});
   }
+  const Reply references = r[8];
+  for (size_t i = 0; i + 1 < references.size(); i += 2) {
+    const size_t place = references[i].count();
+    if (place < 1 || place > peek.due.size()) continue;
+    peek.due[place - 1].references = PartNamesFromText(references[i + 1].text());
+  }
+  const Reply attempts = r[9];
+  for (size_t i = 0; i + 1 < attempts.size(); i += 2) {
+    const size_t place = attempts[i].count();
+    if (place < 1 || place > peek.due.size()) continue;
+    peek.due[place - 1].attempts = static_cast<uint32_t>(attempts[i + 1].integer());
+  }
+  // A member that is no part's name is not ours to claim.
+  std::erase_if(peek.due, [](const PeekedPart& part) { return part.name.offset == kNoOffset; });
   for (size_t i = 0; i < r[7].size(); ++i) {
     InflightClaim claim;
     if (ParseInflight(r[7][i].text(), claim)) peek.inflight.push_back(claim);
@@ -55,14 +68,11 @@ void AddReferenceCounts(Command& command, const std::vector<Part>& parts) {
 }
 
 Command MakeClaim(const ShardKeys& keys, const ClaimRequest& request) {
-  Command command(scripts::kClaim, 6 + ListCount(request.parts), 4 + request.parts.size());
+  Command command(scripts::kClaim, 6 + ListCount(request.parts), 3 + request.parts.size());
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
                   keys.claim(request.id)});
   AddLists(command, keys, request.parts);
-  command.Add(EpochText(request.epoch))
-      .Add(request.id.ToString())
-      .Add(request.lease.count())
-      .Add(static_cast<int64_t>(kMaxHeaderBytes));
+  command.Add(EpochText(request.epoch)).Add(request.id.ToString()).Add(request.lease.count());
   AddReferenceCounts(command, request.parts);
   return command;
 }
@@ -73,19 +83,22 @@ Claim ReadClaim(const Reply& r, const ClaimRequest& request) {
   claim.lease_end = {r[0].integer()};
   const WallTime now{r[1].integer()};
   const ClockMarks marks = ClockMarks::FromBytes(r[2].text());
-  for (size_t i = 4; i < r.size(); ++i) {
-    const Reply row = r[i];
-    const size_t index = row[0].count();
-    if (index < 1 || index > request.parts.size()) continue;
+  size_t at = 4;
+  while (at + 2 < r.size()) {
+    const size_t index = r[at].count();
+    if (index < 1 || index > request.parts.size()) break;
     const PeekedPart& asked = request.parts[index - 1];
+    const int64_t score = r[at + 1].integer();
+    at += 2;
     ClaimedPart part;
     part.name = asked.name;
-    part.deadline = {row[1].integer()};
+    part.deadline = DeadlineOfScore(score);
     part.due_since = marks.PassedAt(part.deadline, now);
     part.references = asked.references;
-    const auto header = DecodeHeader(row[2].text());
-    if (header.ok()) part.part_bytes = header->part_bytes;
-    for (size_t j = 3; j < row.size(); ++j) part.list_lengths.push_back(row[j].count());
+    part.part_bytes = PartBytesOfScore(score);
+    for (size_t i = 0; i <= asked.references.size(); ++i) {
+      part.list_lengths.push_back(r[at++].count());
+    }
     claim.parts.push_back(std::move(part));
   }
   return claim;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "buffer/chunk/chunk.h"
 #include "buffer/clock_marks.h"
+#include "buffer/redis/due_score.h"
 #include "buffer/redis/live_reading.h"
 #include "buffer/redis/redis_store.h"
 #include "buffer/redis/store_result.h"
@@ -42,7 +43,8 @@ void AddPartTo(Command& command, const AddPart& part) {
   if (part.is_absorbed) {
     command.Add("");
   } else {
-    command.Add(part.deadline.ms);
+    const auto header = DecodeHeader(part.chunk);
+    command.Add(DueScore(part.deadline, header.ok() ? header->part_bytes : 0));
   }
   command.Add(part.chunk).Add(static_cast<int64_t>(part.references.size()));
   std::string entry;

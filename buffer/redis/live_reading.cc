@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "buffer/chunk/chunk.h"
+#include "buffer/redis/due_score.h"
 
 namespace spillway::buffer {
 namespace {
@@ -48,7 +49,7 @@ void LiveReading::AddParts(const Reply& rows, bool is_in_due) {
     const auto name = PartName::FromText(rows[i].text());
     if (!name.ok()) continue;  // not ours; a claim of it fails and is counted
     live_.parts.push_back({.name = *name,
-                           .deadline = {rows[i + 1].integer()},
+                           .deadline = DeadlineOfScore(rows[i + 1].integer()),
                            .is_in_due = is_in_due,
                            .references = PartNamesFromText(rows[i + 2].text()),
                            .last_chunk_prefix = {}});

@@ -15,18 +15,18 @@ if wrong then return wrong end
 local now = micros(redis_time())
 local held = call('LRANGE', claim, 0, -1)
 
-local names, declared, everything = {}, {}, {}
-local k, name_at = 6, #meta + 1
+local names, declared, k, name_at = {}, {}, 6, #meta + 1
 for i = 1, #ARGV - 5 do
-  local references = {}
   names[i] = string.sub(KEYS[k], name_at)
-  for j = k + 1, k + tonumber(ARGV[i + 5]) do
-    references[#references + 1] = string.sub(KEYS[j], name_at)
-    everything[#everything + 1] = references[#references]
+  if ARGV[i + 5] ~= '0' then
+    local references = {}
+    for j = k + 1, k + tonumber(ARGV[i + 5]) do
+      references[#references + 1] = string.sub(KEYS[j], name_at)
+    end
+    declared[i] = table.concat(references, ' ')
+    k = k + #references
   end
-  declared[i] = table.concat(references, ' ')
-  everything[#everything + 1] = names[i]
-  k = k + 1 + #references
+  k = k + 1
 end
 
 local function is_known()
@@ -36,7 +36,7 @@ local function is_known()
   for j = 2, #held, 2 do open[held[j]] = true end
   local stored = hash_values(refs, names)
   for i = 1, #names do
-    if not open[names[i]] or declared[i] ~= (stored[i] or '') then return false end
+    if not open[names[i]] or (declared[i] or '') ~= (stored[i] or '') then return false end
     open[names[i]] = nil
   end
   return true
@@ -51,7 +51,7 @@ call('ZREM', inflight, ARGV[1] .. ' ' .. held[1])
 call('UNLINK', claim)
 for i = 6, #KEYS, 1000 do call('UNLINK', unpack(KEYS, i, math.min(i + 999, #KEYS))) end
 if call('HLEN', refs) > 0 then in_pages('HDEL', refs, names) end
-if call('HLEN', attempts) > 0 then in_pages('HDEL', attempts, everything) end
+if call('HLEN', attempts) > 0 then in_pages('HDEL', attempts, names) end
 call('HSET', meta, 'claimed', m[2] - #names, 'changes', m[3] + 1,
   'acknowledged', (m[4] or 0) + ARGV[3], 'dead_lettered', (m[5] or 0) + ARGV[4],
   'quarantined', (m[6] or 0) + ARGV[5])

@@ -2,7 +2,7 @@
 -- KEYS: meta, due, refs, inflight, then one list per part
 -- ARGV: epoch, expected W, expected clock, new W, new clock, messages, accepted, deduplicated,
 --       rejected, filtered, resurrected, 1 if any part has a chunk or references;
---       then per part: deadline (empty: absorbed, leaves `due`), chunk (may be empty), number of
+--       then per part: score (empty: absorbed, leaves `due`), chunk (may be empty), number of
 --       references and for each of them its name and its list entry
 -- Returns: W, clock, lowest deadline outstanding or '', backlog, Redis TIME, marks
 -- include: common.lua
@@ -16,7 +16,11 @@ if m[2] ~= ARGV[2] then return {err = 'WATERMARK ' .. m[2]} end
 if m[3] ~= ARGV[3] then return {err = 'CLOCK ' .. m[3]} end
 local wrong = wrong_type(due, 'zset') or wrong_type(refs, 'hash') or wrong_type(inflight, 'zset')
 if wrong then return wrong end
-for i = 5, #KEYS do
+local existing = 0
+for i = 5, #KEYS, 1000 do
+  existing = existing + call('EXISTS', unpack(KEYS, i, math.min(i + 999, #KEYS)))
+end
+for i = 5, existing > 0 and #KEYS or 0 do
   if type(pcall_redis('LLEN', KEYS[i])) ~= 'number' then return wrong_type(KEYS[i], 'list') end
 end
 
@@ -25,7 +29,7 @@ if ARGV[12] == '0' then open_for_writing(meta) end
 local name_at = #meta + 1
 local scores, scored, gone, a = {}, 0, {}, 13
 for i = 5, #KEYS do
-  local list, deadline, chunk, count = KEYS[i], ARGV[a], ARGV[a + 1], ARGV[a + 2]
+  local list, score, chunk, count = KEYS[i], ARGV[a], ARGV[a + 1], ARGV[a + 2]
   local name = string.sub(list, name_at)
   a = a + 3
   if count ~= '0' then
@@ -41,10 +45,10 @@ for i = 5, #KEYS do
     call('HSET', refs, name, table.concat(names, ' '))
   end
   if chunk ~= '' then call('RPUSH', list, chunk) end
-  if deadline == '' then
+  if score == '' then
     gone[#gone + 1] = name
   else
-    scores[scored + 1], scores[scored + 2] = deadline, name
+    scores[scored + 1], scores[scored + 2] = score, name
     scored = scored + 2
   end
 end
@@ -53,7 +57,7 @@ in_pages('ZREM', due, gone)
 
 local now, lowest, marks = redis_time(), lowest_outstanding(due, inflight), m[6]
 if ARGV[5] ~= ARGV[3] then marks = add_mark(marks, tonumber(ARGV[5]), now, lowest) end
-local backlog = call('ZCOUNT', due, '-inf', ARGV[5]) + m[4]
+local backlog = call('ZCOUNT', due, '-inf', highest_due(ARGV[5])) + m[4]
 call('HSET', meta, 'messages', (m[7] or 0) + ARGV[6], 'accepted', (m[8] or 0) + ARGV[7],
   'deduplicated', (m[9] or 0) + ARGV[8], 'rejected', (m[10] or 0) + ARGV[9],
   'filtered', (m[11] or 0) + ARGV[10], 'resurrected', (m[12] or 0) + ARGV[11],

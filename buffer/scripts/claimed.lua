@@ -1,6 +1,6 @@
 -- The parts of one claim. Read-only.
 -- KEYS: meta, refs, claim
--- Returns: change counter, {part, deadline, references …}
+-- Returns: change counter, {part, score, references …}
 -- include: common.lua
 local changes = call('HGET', KEYS[1], 'changes')
 if not changes then return {err = 'NO_SHARD'} end

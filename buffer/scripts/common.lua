@@ -36,16 +36,33 @@ local function hash_values(key, names)
   return values
 end
 
+-- A score in `due` and `inflight` is 64 times a deadline plus the part's size class, which scripts
+-- only carry along (buffer/redis/due_score.h).
+local function deadline_of(score)
+  return math.floor(score / 64)
+end
+-- The highest score that is due when the clock stands at `clock`.
+local function highest_due(clock)
+  return clock * 64 + 63
+end
+
 -- Lowest deadline due or in flight, as a number, or nil.
 local function lowest_outstanding(due, inflight)
   local waiting = tonumber(call('ZRANGE', due, 0, 0, 'WITHSCORES')[2])
   local claimed = tonumber(call('ZRANGE', inflight, 0, 0, 'WITHSCORES')[2])
-  if waiting and claimed then return math.min(waiting, claimed) end
-  return waiting or claimed
+  if waiting and claimed then waiting = math.min(waiting, claimed) end
+  local lowest = waiting or claimed
+  return lowest and deadline_of(lowest)
 end
 
 -- First write of a script that has to work while Redis refuses writes for memory: a script is
 -- judged at its first write, and HDEL is never refused. Changes nothing.
 local function open_for_writing(meta)
   call('HDEL', meta, '-')
+end
+
+-- 0 for what is missing or no list.
+local function list_length(list)
+  local found = pcall_redis('LLEN', list)
+  return type(found) == 'number' and found or 0
 end

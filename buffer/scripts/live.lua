@@ -2,7 +2,7 @@
 -- same change counter are of one instant.
 -- KEYS: meta, due, refs, inflight
 -- ARGV: ingest epoch (empty: not compared), rank of the first part, number of parts
--- Returns: change counter, clock, parts in `due`, {part, deadline, references …}, {claim …}
+-- Returns: change counter, clock, parts in `due`, {part, score, references …}, {claim …}
 -- include: common.lua
 local m = call('HMGET', KEYS[1], 'ingest', 'changes', 'clock')
 if not m[1] then return {err = 'NO_SHARD'} end

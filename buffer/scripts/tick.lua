@@ -21,4 +21,4 @@ if ARGV[4] == '1' and clock < time_ms then
   open_for_writing(meta)
   call('HSET', meta, 'marks', marks, 'clock', clock)
 end
-return {m[2], clock, lowest or '', call('ZCOUNT', due, '-inf', clock) + m[4], micros(now), marks}
+return {m[2], clock, lowest or '', call('ZCOUNT', due, '-inf', highest_due(clock)) + m[4], micros(now), marks}
