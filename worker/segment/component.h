@@ -52,9 +52,12 @@ struct Part {
   uint32_t bytes = 0;  // of its spans, references included; less than 2^31
   uint32_t number = 0;
   uint32_t chunk_count = 0;  // of its own list
-  Slot write = kNoSlot;      // its PartWrite in the batch that touched the component last
+  uint32_t absorbed_count =
+      0;                 // parts merged into it; those with a list of their own are references
+  Slot write = kNoSlot;  // its PartWrite in the batch that touched the component last
 
-  // "Opened first" must not depend on which of two merged lists went on.
+  // "Opened first" must not depend on which of two merged lists went on. (A part that was absorbed
+  // without a reference was opened later than its host.)
   Offset LowestOffset() const {
     return std::min(offset, references.size() == 0
                                 ? offset

@@ -19,7 +19,7 @@ bool ShardIndex::Impl::Place(const SpanRecord& record, uint32_t span_number) {
   }
   if (!component.is_open) OpenPart(component, record.offset);
   AppendSpan(component, record, span_number);
-  if (component.part.references.size() > limits_.max_references) {
+  if (component.part.absorbed_count > limits_.max_references) {
     Seal(component);
   } else {
     const auto timeout = component.has_segment_span ? limits_.root_timeout : limits_.idle_timeout;
@@ -87,12 +87,21 @@ void ShardIndex::Impl::MergeParts(Component& parent, Component& child, uint64_t 
   Absorb(parent, child.part);
 }
 
+// The host refers to the other's list, unless this batch would be the first to write to that: then
+// its spans go to the host's. Whether a part is sealed for its references must not depend on how
+// the log is split into batches, so both count.
 void ShardIndex::Impl::Absorb(Component& host, Part& other) {
   Part& part = host.part;
-  for (const Offset reference : other.references) part.references.Append(reference);
-  part.references.Append(other.offset);
   part.bytes += other.bytes;
   part.first_event_time = std::min(part.first_event_time, other.first_event_time);
+  part.absorbed_count += other.absorbed_count + 1;
+  if (other.write != kNoSlot && starts_list_[other.write]) {
+    CHECK(other.references.size() == 0, "of two lists the older one goes on");
+    MoveSpans(other.write, WriteOf(host));
+    return;
+  }
+  for (const Offset reference : other.references) part.references.Append(reference);
+  part.references.Append(other.offset);
   if (!graph_.in_batch()) return;
   PartWrite& write = WriteOf(host);
   for (const Offset reference : other.references) write.references.push_back(NameOf(reference));
@@ -101,6 +110,16 @@ void ShardIndex::Impl::Absorb(Component& host, Part& other) {
   PartWrite& absorbed = plan_.writes[other.write];
   absorbed.is_absorbed = true;
   absorbed.references.clear();  // the host has them now
+}
+
+// EndBatch puts the spans in order and leaves out what has nothing to write.
+void ShardIndex::Impl::MoveSpans(Slot from, PartWrite& to) {
+  PartWrite& emptied = plan_.writes[from];
+  if (emptied.spans.size() > to.spans.size()) std::swap(emptied.spans, to.spans);
+  to.spans.insert(to.spans.end(), emptied.spans.begin(), emptied.spans.end());
+  emptied.spans.clear();
+  emptied.has_chunk = false;
+  has_moved_spans_ = true;
 }
 
 void ShardIndex::Impl::Cut(Component& component) {
@@ -124,6 +143,7 @@ PartWrite& ShardIndex::Impl::WriteOf(Component& component) {
   Part& part = component.part;
   if (part.write == kNoSlot) {
     part.write = static_cast<Slot>(plan_.writes.size());
+    starts_list_.push_back(part.chunk_count == 0);
     plan_.writes.emplace_back().part = NameOf(part.offset);
   }
   return plan_.writes[part.write];

@@ -87,6 +87,7 @@ void ShardIndex::Impl::Reopen(Slot slot, const LivePart& live, bool is_one_of_se
   part.first_event_time = header.first_event_time;
   for (const PartName& reference : live.references) part.references.Append(reference.offset);
   part.bytes = static_cast<uint32_t>(std::min<uint64_t>(header.part_bytes, kMaxPartBytes));
+  part.absorbed_count = static_cast<uint32_t>(live.references.size());
   part.number = header.part_number;
   part.chunk_count = std::max(component.part.chunk_count, 1u);
   component.part = std::move(part);

@@ -46,10 +46,18 @@ BatchPlan ShardIndex::Impl::EndBatch(Offset to) {
   end_ = to;
   plan_.to = to;
   plan_.clock_after = clock_;
+  if (has_moved_spans_) {
+    std::erase_if(plan_.writes, [](const PartWrite& write) {
+      return !write.has_chunk && write.references.empty();
+    });
+  }
   bool any_absorbed = false;
   for (PartWrite& write : plan_.writes) {
-    write.header.span_count = static_cast<uint32_t>(write.spans.size());
     CHECK(write.has_chunk, "a part that changed says so in a chunk");
+    if (has_moved_spans_ && !std::is_sorted(write.spans.begin(), write.spans.end())) {
+      std::sort(write.spans.begin(), write.spans.end());
+    }
+    write.header.span_count = static_cast<uint32_t>(write.spans.size());
     any_absorbed |= write.is_absorbed;
   }
   BatchPlan plan = std::move(plan_);
@@ -58,6 +66,8 @@ BatchPlan ShardIndex::Impl::EndBatch(Offset to) {
                           [](const PartWrite& write) { return write.is_absorbed; });
   }
   plan_ = BatchPlan{};
+  starts_list_.clear();
+  has_moved_spans_ = false;
   usual_writes_ = plan.writes.size();
   return plan;
 }
@@ -72,6 +82,9 @@ void ShardIndex::Impl::CommitBatch() {
 
 void ShardIndex::Impl::AbortBatch() {
   CHECK(graph_.in_batch(), "only a planned batch is aborted");
+  plan_ = BatchPlan{};
+  starts_list_.clear();
+  has_moved_spans_ = false;
   graph_.Abort();
   dropped_tickets_.clear();
   live_offsets_.Truncate(start_.ticket_end);

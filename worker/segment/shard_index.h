@@ -40,6 +40,8 @@ struct SpanRecord {
 };
 
 // Everything one batch does to one part's list, in order: references are appended, then one chunk.
+// A part that was opened and absorbed within the batch is not there: its spans go to its host's
+// list.
 struct PartWrite {
   PartName part;
   std::vector<PartName> references;  // newly absorbed lists, flat; they leave `due`

@@ -61,6 +61,7 @@ class ShardIndex::Impl {
   bool Place(const SpanRecord& record, uint32_t span_number);  // false: a second copy
   void MergeParts(Component& parent, Component& child, uint64_t joining_bytes);
   void Absorb(Component& host, Part& other);
+  void MoveSpans(Slot from, PartWrite& to);
   void OpenPart(Component& component, Offset offset);
   void AppendSpan(Component& component, const SpanRecord& record, uint32_t span_number);
   void Seal(Component& component);
@@ -95,6 +96,8 @@ class ShardIndex::Impl {
 
   // From BeginBatch to CommitBatch or AbortBatch.
   BatchPlan plan_;
+  std::vector<bool> starts_list_;  // of plan_.writes: Redis has no such list yet
+  bool has_moved_spans_ = false;
   size_t usual_writes_ = 0;
   uint32_t span_count_ = 0;  // calls of Add
   Offset end_ = kNoOffset;

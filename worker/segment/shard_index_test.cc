@@ -297,6 +297,35 @@ TEST(AssemblyTest, A18AThousandSegmentsJoinedOneAtATime) {
   EXPECT_THAT(shard.shard().error(), IsEmpty());
 }
 
+TEST(AssemblyTest, WhatOneBatchOpensAndMergesIsOneList) {
+  IndexHarness shard;
+  for (const std::vector<LogEntry>& batch : ParseRow("a>b c>d e>d d>b b*")) {
+    for (LogEntry entry : batch) {
+      entry->timestamp = EventTime{0};
+      shard.Append(entry);
+    }
+  }
+  const BatchPlan plan = shard.Plan(5);
+  ASSERT_EQ(plan.writes.size(), 1);
+  EXPECT_EQ(plan.writes[0].part, (PartName{0, 0}));
+  EXPECT_THAT(plan.writes[0].references, IsEmpty());
+  EXPECT_THAT(plan.writes[0].spans, ::testing::ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_EQ(plan.writes[0].header.span_count, 5);
+  EXPECT_EQ(plan.writes[0].header.part_bytes, 150);
+  shard.Commit(plan);
+}
+
+TEST(AssemblyTest, ListsOfEarlierBatchesAreReferredTo) {
+  IndexHarness shard;
+  shard.Feed("a>b | c>d | e>f | d>b");
+  EXPECT_THAT(shard.shard().ReferencesOf({0, 0}), ::testing::ElementsAre(PartName{0, 1}));
+  shard.Feed("f>d");
+  EXPECT_THAT(shard.shard().ReferencesOf({0, 0}),
+              ::testing::ElementsAre(PartName{0, 1}, PartName{0, 2}));
+  EXPECT_EQ(shard.LeaveAt(60), "1/b:{a,c,d,e,f}");
+  EXPECT_TRUE(shard.shard().is_empty());
+}
+
 TEST(DeadlineTest, D1RunsFromTheLastSpan) {
   IndexHarness shard;
   shard.Feed("a>b", 0);
