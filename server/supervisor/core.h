@@ -18,7 +18,7 @@
 namespace spillway::supervisor {
 
 inline constexpr Duration kDiscoveryInterval = std::chrono::seconds(3);
-inline constexpr Duration kDiscoveryTimeout = std::chrono::seconds(5);
+inline constexpr Duration kDiscoveryTimeout = std::chrono::seconds(2);
 inline constexpr int32_t kMaxWorkers = 1000;  // of a pool
 
 // Shared with tasks that are still posted when the Supervisor goes; after Close they only answer

@@ -1,0 +1,142 @@
+// The program spillwayd with stand-ins for its workers: start, take over, end. Redis and Kafka are
+// not there: it starts all the same.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/lock_file.h"
+#include "tests/support/processes.h"
+
+namespace spillway {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class SpillwaydTest : public ::testing::Test {
+ protected:
+  SpillwaydTest() {
+    fs::create_directory(bin_);
+    // The server looks for its workers' program beside itself.
+    fs::copy_file(SPILLWAYD, bin_ + "/spillwayd");
+    fs::copy_file(SPILLWAY_STAND_IN_WORKER, bin_ + "/spillway-worker");
+  }
+  ~SpillwaydTest() override {
+    for (const int64_t pid : Workers()) kill(static_cast<pid_t>(pid), SIGKILL);
+  }
+
+  ChildProcess Start(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {
+        bin_ + "/spillwayd",         "--server.run_dir=" + run_dir_, "--server.api=127.0.0.1:0",
+        "--server.http=127.0.0.1:0", "--kafka.brokers=127.0.0.1:1",  "--pools.flush.replicas=2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    auto started = ChildProcess::Start({arguments, output_, {}, false});
+    EXPECT_TRUE(started.ok()) << started.status();
+    return *std::move(started);
+  }
+  std::vector<int64_t> Workers() {
+    std::vector<int64_t> pids;
+    for (const FoundLock& lock : ReadLockFiles(run_dir_)) {
+      if (lock.is_alive) pids.push_back(lock.record.pid);
+    }
+    return pids;
+  }
+  std::string Output() {
+    std::ostringstream text;
+    text << std::ifstream(output_).rdbuf();
+    return text.str();
+  }
+  // Looks again as often as the machine lets it; 30 s at most.
+  static bool Until(const std::function<bool()>& condition) {
+    const Instant deadline = SystemClock().Now() + seconds(30);
+    while (!condition()) {
+      if (SystemClock().Now() > deadline) return false;
+      sched_yield();
+    }
+    return true;
+  }
+
+  TemporaryDirectory directory_;
+  const std::string bin_ = directory_.path() + "/bin";
+  const std::string run_dir_ = directory_.path() + "/run";
+  const std::string output_ = directory_.path() + "/output";
+};
+
+TEST_F(SpillwaydTest, StartsWithoutRedisAndKafkaAndEndsWithAllItsWorkers) {
+  ChildProcess server = Start();
+  ASSERT_TRUE(Until([&] { return Workers().size() == 3; })) << Output();
+  EXPECT_THAT(Output(), HasSubstr("drain_budget_s="));
+  ASSERT_TRUE(Until([&] { return Output().find("check=redis") != std::string::npos; }));
+  server.Signal(SIGINT);
+  const auto code = server.WaitForExit(seconds(30));
+  ASSERT_TRUE(code.ok()) << code.status();
+  EXPECT_EQ(*code, 0) << Output();
+  EXPECT_TRUE(Workers().empty());
+}
+
+TEST_F(SpillwaydTest, AKilledServersWorkersRunOnAndAreAdopted) {
+  ChildProcess first = Start();
+  ASSERT_TRUE(Until([&] { return Workers().size() == 3; })) << Output();
+  const std::vector<int64_t> before = Workers();
+  first.Signal(SIGKILL);
+  ASSERT_TRUE(first.WaitForExit(seconds(30)).ok());
+  EXPECT_EQ(Workers(), before);
+  ChildProcess second = Start();
+  for (const int64_t pid : before) {
+    const std::string adopted = "pid " + std::to_string(pid);
+    EXPECT_TRUE(Until([&] { return Output().find(adopted) != std::string::npos; })) << Output();
+  }
+  EXPECT_EQ(Workers(), before);
+  second.Signal(SIGINT);
+  EXPECT_TRUE(second.WaitForExit(seconds(30)).ok());
+  EXPECT_TRUE(Workers().empty());
+}
+
+TEST_F(SpillwaydTest, LeavesItsWorkersIfToldTo) {
+  ChildProcess server = Start({"--server.on_shutdown=leave"});
+  ASSERT_TRUE(Until([&] { return Workers().size() == 3; })) << Output();
+  server.Signal(SIGTERM);
+  const auto code = server.WaitForExit(seconds(30));
+  ASSERT_TRUE(code.ok()) << code.status();
+  EXPECT_EQ(*code, 0);
+  EXPECT_EQ(Workers().size(), 3u);
+}
+
+TEST_F(SpillwaydTest, ASecondServerInTheSamePlaceIsRefused) {
+  ChildProcess first = Start();
+  ASSERT_TRUE(Until([&] { return Workers().size() == 3; })) << Output();
+  ChildProcess second = Start();
+  const auto code = second.WaitForExit(seconds(30));
+  ASSERT_TRUE(code.ok()) << code.status();
+  EXPECT_EQ(*code, 1);
+  EXPECT_THAT(Output(),
+              HasSubstr("another spillwayd runs there, process " + std::to_string(first.pid())));
+  first.Signal(SIGINT);
+  EXPECT_TRUE(first.WaitForExit(seconds(30)).ok());
+}
+
+TEST_F(SpillwaydTest, NamesEveryProblemOfItsConfigurationAndEndsWith78) {
+  ChildProcess server = Start({"--flush.lease=20s", "--gate.lateness.slow=40s"});
+  const auto code = server.WaitForExit(seconds(30));
+  ASSERT_TRUE(code.ok()) << code.status();
+  EXPECT_EQ(*code, 78);
+  EXPECT_THAT(Output(), HasSubstr("flush.lease: 20s: expected more than"));
+  EXPECT_THAT(Output(), HasSubstr("gate.lateness.slow: 40s: expected less than"));
+}
+
+TEST_F(SpillwaydTest, CheckPrintsTheEffectiveConfiguration) {
+  const auto result =
+      RunCommand({bin_ + "/spillwayd", "--check", "--flusher-processes", "5"}, seconds(30));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0);
+  EXPECT_THAT(result->output, HasSubstr("replicas: 5"));
+}
+
+}  // namespace
+}  // namespace spillway
