@@ -1,0 +1,200 @@
+#include "client/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "client/commands/commands.h"
+#include "client/output/text.h"
+
+namespace spillway::client {
+namespace {
+
+constexpr char kDefaultServer[] = "127.0.0.1:7400";
+
+using Verb = std::function<ExitCode(Session&)>;
+
+// What is common to all verbs.
+struct Globals {
+  std::string server = kDefaultServer;
+  Format format = Format::kTable;
+};
+
+// Builds the parser; the verb that was named is left in `verb`, which captures its own options.
+class Parser {
+ public:
+  Parser()
+      : app_("Looks at and changes a fleet of Spillway workers, through spillwayd.", "spillway") {
+    app_.require_subcommand(1);
+    app_.fallthrough();  // --server and -o may also come after the verb
+    app_.option_defaults()->always_capture_default();
+    app_.add_option("--server", globals_.server, "Address of spillwayd's API")
+        ->envname("SPILLWAY_SERVER");
+    const std::map<std::string, Format> formats = {{"table", Format::kTable},
+                                                   {"wide", Format::kWide},
+                                                   {"json", Format::kJson},
+                                                   {"yaml", Format::kYaml}};
+    app_.add_option("-o,--output", globals_.format,
+                    "table, wide, json (the API's answer as proto3 JSON) or yaml")
+        ->transform(CLI::CheckedTransformer(formats).description("FORMAT"))
+        ->default_str("table");
+    app_.footer(
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused in this state,\n"
+        "            5 server unreachable, 6 timed out, 7 not permitted\n\n"
+        "Examples:\n"
+        "  spillway get workers                      all workers\n"
+        "  spillway resize flush 3 --wait            three flush workers, and wait until they "
+        "work\n"
+        "  spillway wait flush --for healthy --timeout 30s\n"
+        "  spillway get shards -o json               for programs\n");
+    AddGet();
+    AddStartAndStop();
+    AddResize();
+    AddWait();
+    AddHealthAndVersion();
+  }
+
+  CLI::App& app() { return app_; }
+  const Globals& globals() const { return globals_; }
+  const Verb& verb() const { return verb_; }
+
+ private:
+  void AddGet() {
+    CLI::App* get = app_.add_subcommand("get", "Show pools, workers or shards");
+    get->require_subcommand(1);
+    get->footer(
+        "Examples:\n"
+        "  spillway get pools\n"
+        "  spillway get workers flush -o wide        the workers of one pool\n"
+        "  spillway get workers flush/0              one worker\n"
+        "  spillway get shards 7                     one shard\n");
+    const auto add = [this, get](const char* kind, const char* help,
+                                 ExitCode (*run)(Session&, const std::string&)) {
+      CLI::App* app = get->add_subcommand(kind, help);
+      app->add_option("NAME", name_, "Only this one")->default_str("");
+      app->callback(
+          [this, run] { verb_ = [this, run](Session& session) { return run(session, name_); }; });
+    };
+    add("pools", "Pools: how many workers are wanted, how many are ready", GetPools);
+    add("workers", "Workers: state, health, the shards they hold", GetWorkers);
+    add("shards", "Shards: backlog, lateness, gate, owners", GetShards);
+  }
+
+  void AddStartAndStop() {
+    const auto add = [this](const char* name, const char* help, const char* example,
+                            ExitCode (*run)(Session&, const std::string&, const Waiting&)) {
+      CLI::App* app = app_.add_subcommand(name, help);
+      app->add_option("POOL", name_, "Name of the pool")->required();
+      AddWaiting(*app);
+      app->footer(example);
+      app->callback([this, run] {
+        verb_ = [this, run](Session& session) { return run(session, name_, waiting_); };
+      });
+    };
+    add("start", "Give a stopped pool its workers; also out of CRASH_LOOP",
+        "Example:\n  spillway start flush --wait --timeout 30s\n", StartPool);
+    add("stop", "Drain and end every worker of a pool", "Example:\n  spillway stop flush --wait\n",
+        StopPool);
+  }
+
+  void AddResize() {
+    CLI::App* app = app_.add_subcommand("resize", "Set how many workers a pool has");
+    app->add_option("POOL", resize_.pool, "Name of the pool")->required();
+    app->add_option("N", resize_.desired, "Number of workers")
+        ->required()
+        ->check(CLI::NonNegativeNumber);
+    app->add_option("--min", resize_.min, "Also change the lower bound");
+    app->add_option("--max", resize_.max, "Also change the upper bound");
+    app->add_flag("--dry-run", resize_.dry_run, "Say what would be, change nothing");
+    AddWaiting(*app);
+    app->footer(
+        "Examples:\n"
+        "  spillway resize flush 3 --wait\n"
+        "  spillway resize flush 12 --max 16 --dry-run\n");
+    app->callback([this] {
+      verb_ = [this](Session& session) { return ResizePool(session, resize_, waiting_); };
+    });
+  }
+
+  void AddWait() {
+    CLI::App* app = app_.add_subcommand("wait", "Wait until a pool is healthy, stopped or drained");
+    app->add_option("POOL", name_, "Name of the pool")->required();
+    const std::map<std::string, Goal::Kind> goals = {{"healthy", Goal::Kind::kHealthy},
+                                                     {"stopped", Goal::Kind::kStopped},
+                                                     {"drained", Goal::Kind::kDrained}};
+    app->add_option("--for", goal_, "healthy, stopped or drained")
+        ->required()
+        ->transform(CLI::CheckedTransformer(goals).description("GOAL"));
+    AddTimeout(*app);
+    app->footer("Example:\n  spillway wait flush --for healthy --timeout 1m\n");
+    app->callback([this] {
+      verb_ = [this](Session& session) {
+        return WaitFor(session, {goal_, PoolResource(name_), std::nullopt}, waiting_.timeout);
+      };
+    });
+  }
+
+  void AddHealthAndVersion() {
+    CLI::App* health = app_.add_subcommand(
+        "health", "Whether the fleet, or one service, serves (exit code 0 or 1)");
+    health
+        ->add_option("SERVICE", name_, "liveness, startup, pool/NAME, spillway.v1.FleetService, …")
+        ->default_str("");
+    health->footer("Examples:\n  spillway health\n  spillway health pool/flush\n");
+    health->callback(
+        [this] { verb_ = [this](Session& session) { return Health(session, name_); }; });
+    CLI::App* version =
+        app_.add_subcommand("version", "Versions of this program and of the server");
+    version->add_flag("--client", client_only_, "Do not ask the server");
+    version->callback(
+        [this] { verb_ = [this](Session& session) { return Version(session, client_only_); }; });
+  }
+
+  void AddWaiting(CLI::App& app) {
+    app.add_flag("--wait", waiting_.wait, "Wait until it is so, showing progress");
+    AddTimeout(app);
+  }
+
+  void AddTimeout(CLI::App& app) {
+    app.add_option_function<std::string>(
+           "--timeout",
+           [this](const std::string& text) {
+             const std::optional<Duration> timeout = ParseDuration(text);
+             if (!timeout)
+               throw CLI::ValidationError("--timeout", text + ": expected a time like 90s or 2m");
+             waiting_.timeout = *timeout;
+           },
+           "Wait no longer than this (500ms, 90s, 2m)")
+        ->default_str("2m");
+  }
+
+  CLI::App app_;
+  Globals globals_;
+  std::string name_;
+  Resize resize_;
+  Waiting waiting_;
+  Goal::Kind goal_ = Goal::Kind::kHealthy;
+  bool client_only_ = false;
+  Verb verb_;
+};
+
+}  // namespace
+
+ExitCode RunCommandLine(const std::vector<std::string>& arguments, const Terminal& terminal) {
+  Parser parser;
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
+    parser.app().parse(std::move(reversed));
+  } catch (const CLI::ParseError& error) {  // also --help
+    return parser.app().exit(error, terminal.out, terminal.err) == 0 ? kExitDone : kExitUsage;
+  }
+  ControlClient client(parser.globals().server);
+  Session session{client, parser.globals().format, terminal.out, terminal.err,
+                  terminal.is_terminal};
+  return parser.verb()(session);
+}
+
+}  // namespace spillway::client

@@ -1,0 +1,65 @@
+// The verbs. Each prints to the session and returns the exit code; errors go to `err` as one line.
+#ifndef SPILLWAY_CLIENT_COMMANDS_COMMANDS_H_
+#define SPILLWAY_CLIENT_COMMANDS_COMMANDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "base/clock.h"
+#include "client/commands/goal.h"
+#include "client/control_client.h"
+#include "client/exit_code.h"
+#include "client/output/printer.h"
+
+namespace spillway::client {
+
+// What a command works with; borrowed.
+struct Session {
+  ControlClient& client;
+  Format format = Format::kTable;
+  std::ostream& out;
+  std::ostream& err;
+  bool is_terminal = false;  // `err` is one: progress may rewrite its line
+};
+
+// "flush" and "pools/flush" → "pools/flush".
+std::string PoolResource(const std::string& name);
+
+// `name` empty: all. A worker's may be a pool's ("flush"), or "flush/0", or the full name.
+ExitCode GetPools(Session& session, const std::string& name);
+ExitCode GetWorkers(Session& session, const std::string& name);
+ExitCode GetShards(Session& session, const std::string& name);
+
+// Whether to wait for what was asked for, and how long.
+struct Waiting {
+  bool wait = false;
+  Duration timeout = std::chrono::minutes(2);
+};
+
+ExitCode StartPool(Session& session, const std::string& pool, const Waiting& waiting);
+ExitCode StopPool(Session& session, const std::string& pool, const Waiting& waiting);
+
+struct Resize {
+  std::string pool;
+  int32_t desired = 0;
+  std::optional<int32_t> min, max;
+  bool dry_run = false;
+};
+ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiting);
+
+// Shows progress until the goal is reached (prints the pool), cannot be reached any more, or the
+// time is up.
+ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout);
+
+// Done if the service serves, failed if not; without a name also what is waited for.
+ExitCode Health(Session& session, const std::string& service);
+ExitCode Version(Session& session, bool client_only);
+
+// Prints `error` and returns its exit code.
+ExitCode Fail(Session& session, const CallError& error);
+
+}  // namespace spillway::client
+
+#endif  // SPILLWAY_CLIENT_COMMANDS_COMMANDS_H_

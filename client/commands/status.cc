@@ -1,0 +1,52 @@
+#include "absl/strings/str_cat.h"
+#include "base/version.h"
+#include "client/commands/commands.h"
+#include "client/output/text.h"
+
+namespace spillway::client {
+namespace {
+
+using grpc::health::v1::HealthCheckResponse;
+
+std::string CheckLine(const v1::Check& check) {
+  std::string line = absl::StrCat("  ", check.name(), check.ok() ? ": ok" : ": not ready");
+  if (!check.detail().empty()) absl::StrAppend(&line, ", ", check.detail());
+  return line + "\n";
+}
+
+}  // namespace
+
+ExitCode Health(Session& session, const std::string& service) {
+  const auto answer = session.client.CheckHealth(service);
+  if (!answer.ok()) return Fail(session, answer.error);
+  std::string text = HealthCheckResponse::ServingStatus_Name(answer.value.status()) + "\n";
+  if (service.empty()) {
+    const auto info = session.client.GetServerInfo();
+    if (!info.ok()) return Fail(session, info.error);
+    for (const v1::Check& check : info.value.checks()) text += CheckLine(check);
+  }
+  Printer(session.format, session.out).TextOr(answer.value, text);
+  return answer.value.status() == HealthCheckResponse::SERVING ? kExitDone : kExitFailed;
+}
+
+ExitCode Version(Session& session, bool client_only) {
+  std::string text = absl::StrCat("client ", spillway::Version(), "\n");
+  if (client_only) {
+    session.out << text;
+    return kExitDone;
+  }
+  const auto answer = session.client.GetServerInfo();
+  if (!answer.ok()) {
+    session.out << text;
+    return Fail(session, answer.error);
+  }
+  const v1::ServerInfo& info = answer.value;
+  absl::StrAppend(&text, "server ", info.version(), " at ", session.client.server(), ", namespace ",
+                  info.name_space(), ", up ", Text(info.uptime()), "\n");
+  if (!info.http_address().empty())
+    absl::StrAppend(&text, "dashboard http://", info.http_address(), "/\n");
+  Printer(session.format, session.out).TextOr(info, text);
+  return kExitDone;
+}
+
+}  // namespace spillway::client

@@ -1,0 +1,203 @@
+#include "client/control_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/ids.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace spillway::client {
+namespace {
+
+constexpr std::chrono::seconds kCallTimeout{10};
+constexpr std::chrono::milliseconds kRewatchPause{200};
+
+// gRPC counts deadlines by the wall clock.
+std::chrono::system_clock::time_point WallDeadline(Duration from_now) {
+  return std::chrono::system_clock::time_point(
+      std::chrono::microseconds(SystemClock().Wall().us) +
+      std::chrono::ceil<std::chrono::microseconds>(from_now));
+}
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& server) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kRewatchPause.count()));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kRewatchPause.count()));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
+  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::string NewRequestId() {
+  std::random_device random;
+  const auto word = [&random] { return (uint64_t{random()} << 32) | random(); };
+  return HexText(word()) + HexText(word());
+}
+
+ExitCode ExitCodeOf(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::OK:
+      return kExitDone;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return kExitUsage;
+    case grpc::StatusCode::NOT_FOUND:
+      return kExitNotFound;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ABORTED:
+    case grpc::StatusCode::ALREADY_EXISTS:
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return kExitRefused;
+    case grpc::StatusCode::UNAVAILABLE:
+      return kExitUnreachable;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return kExitTimedOut;
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return kExitNotPermitted;
+    default:
+      return kExitFailed;
+  }
+}
+
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return "";
+  for (const auto& any : details.details()) {
+    google::rpc::ErrorInfo info;
+    if (any.UnpackTo(&info)) return info.reason();
+  }
+  return "";
+}
+
+// One blocking call with the usual limit.
+template <typename Response, typename Stub, typename Request>
+Answer<Response> Call(Stub& stub,
+                      grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                      const Request& request, const std::string& server) {
+  grpc::ClientContext context;
+  context.set_deadline(WallDeadline(kCallTimeout));
+  Answer<Response> answer;
+  const grpc::Status status = (stub.*method)(&context, request, &answer.value);
+  answer.error = ErrorOf(status, server);
+  return answer;
+}
+
+template <typename Response, typename Stub, typename Request>
+Answer<Response> Change(Stub& stub,
+                        grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                     Response*),
+                        Request request, const std::string& server) {
+  request.set_request_id(NewRequestId());
+  Answer<Response> answer = Call(stub, method, request, server);
+  if (answer.error.exit_code != kExitUnreachable) return answer;
+  return Call(stub, method, request, server);
+}
+
+}  // namespace
+
+CallError ErrorOf(const grpc::Status& status, const std::string& server) {
+  if (status.ok()) return {kExitDone, "", ""};
+  CallError error;
+  error.exit_code = ExitCodeOf(status.error_code());
+  error.reason = ReasonOf(status);
+  if (error.exit_code == kExitUnreachable && error.reason.empty()) {
+    error.message = absl::StrCat("no server at ", server, ": ", status.error_message());
+  } else if (error.exit_code == kExitTimedOut) {
+    error.message = absl::StrCat("the server at ", server, " did not answer in time");
+  } else {
+    error.message = status.error_message();
+  }
+  return error;
+}
+
+ControlClient::ControlClient(const std::string& server)
+    : server_(server),
+      channel_(Dial(server)),
+      fleet_(v1::FleetService::NewStub(channel_)),
+      info_(v1::ServerService::NewStub(channel_)),
+      health_(grpc::health::v1::Health::NewStub(channel_)) {}
+
+Answer<v1::Pool> ControlClient::GetPool(const std::string& name) {
+  v1::GetPoolRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::GetPool, request, server_);
+}
+
+Answer<v1::ListPoolsResponse> ControlClient::ListPools() {
+  return Call(*fleet_, &v1::FleetService::Stub::ListPools, v1::ListPoolsRequest(), server_);
+}
+
+Answer<v1::Worker> ControlClient::GetWorker(const std::string& name) {
+  v1::GetWorkerRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::GetWorker, request, server_);
+}
+
+Answer<v1::ListWorkersResponse> ControlClient::ListWorkers(const std::string& parent) {
+  v1::ListWorkersRequest request;
+  request.set_parent(parent);
+  return Call(*fleet_, &v1::FleetService::Stub::ListWorkers, request, server_);
+}
+
+Answer<v1::ListShardsResponse> ControlClient::ListShards() {
+  return Call(*fleet_, &v1::FleetService::Stub::ListShards, v1::ListShardsRequest(), server_);
+}
+
+Answer<v1::ServerInfo> ControlClient::GetServerInfo() {
+  return Call(*info_, &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(), server_);
+}
+
+Answer<grpc::health::v1::HealthCheckResponse> ControlClient::CheckHealth(
+    const std::string& service) {
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  return Call(*health_, &grpc::health::v1::Health::Stub::Check, request, server_);
+}
+
+Answer<v1::Pool> ControlClient::StartPool(const std::string& name) {
+  v1::StartPoolRequest request;
+  request.set_name(name);
+  return Change(*fleet_, &v1::FleetService::Stub::StartPool, std::move(request), server_);
+}
+
+Answer<v1::Pool> ControlClient::StopPool(const std::string& name) {
+  v1::StopPoolRequest request;
+  request.set_name(name);
+  return Change(*fleet_, &v1::FleetService::Stub::StopPool, std::move(request), server_);
+}
+
+Answer<v1::Pool> ControlClient::ResizePool(v1::ResizePoolRequest request) {
+  return Change(*fleet_, &v1::FleetService::Stub::ResizePool, std::move(request), server_);
+}
+
+CallError ControlClient::Watch(
+    Instant deadline, const std::function<bool(const v1::WatchFleetResponse&)>& on_change) {
+  bool has_connected = false;
+  while (true) {
+    const Duration left = deadline - SystemClock().Now();
+    if (left <= Duration(0)) return {kExitTimedOut, "timed out", ""};
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(left));
+    context.set_wait_for_ready(has_connected);  // a server that restarts: wait for it
+    const auto stream = fleet_->WatchFleet(&context, v1::WatchFleetRequest());
+    v1::WatchFleetResponse response;
+    while (stream->Read(&response)) {
+      has_connected = true;
+      if (!on_change(response)) continue;
+      context.TryCancel();
+      stream->Finish();
+      return {kExitDone, "", ""};
+    }
+    CallError error = ErrorOf(stream->Finish(), server_);
+    if (error.exit_code == kExitTimedOut || (!has_connected && error.exit_code != kExitDone))
+      return error;
+  }
+}
+
+}  // namespace spillway::client

@@ -1,0 +1,71 @@
+// The control plane's API as the commands use it: blocking calls with a limit, errors as exit
+// codes.
+#ifndef SPILLWAY_CLIENT_CONTROL_CLIENT_H_
+#define SPILLWAY_CLIENT_CONTROL_CLIENT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "client/exit_code.h"
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "spillway/v1/fleet.grpc.pb.h"
+
+namespace spillway::client {
+
+// Why a call did not succeed. `message` is one line for a person.
+struct CallError {
+  ExitCode exit_code = kExitFailed;
+  std::string message;
+  std::string reason;  // of the ErrorInfo; empty: none
+};
+
+// A value or an error.
+template <typename T>
+struct Answer {
+  T value;
+  CallError error;  // if exit_code is not kExitDone
+  bool ok() const { return error.exit_code == kExitDone; }
+};
+
+// One thread.
+class ControlClient {
+ public:
+  explicit ControlClient(const std::string& server);  // "127.0.0.1:7400", "unix:/path"
+
+  const std::string& server() const { return server_; }
+
+  Answer<v1::Pool> GetPool(const std::string& name);
+  Answer<v1::ListPoolsResponse> ListPools();
+  Answer<v1::Worker> GetWorker(const std::string& name);
+  Answer<v1::ListWorkersResponse> ListWorkers(const std::string& parent);
+  Answer<v1::ListShardsResponse> ListShards();
+  Answer<v1::ServerInfo> GetServerInfo();
+  Answer<grpc::health::v1::HealthCheckResponse> CheckHealth(const std::string& service);
+
+  // Changes are sent again once, under the same request id, if the connection breaks.
+  Answer<v1::Pool> StartPool(const std::string& name);
+  Answer<v1::Pool> StopPool(const std::string& name);
+  Answer<v1::Pool> ResizePool(v1::ResizePoolRequest request);
+
+  // Calls `on_change` with each answer of WatchFleet until it returns true (then kExitDone), or
+  // `deadline` has passed (kExitTimedOut). If the stream breaks it is opened again, and begins with
+  // everything; if it cannot be opened the first time, kExitUnreachable.
+  CallError Watch(Instant deadline,
+                  const std::function<bool(const v1::WatchFleetResponse&)>& on_change);
+
+ private:
+  const std::string server_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::FleetService::Stub> fleet_;
+  const std::unique_ptr<v1::ServerService::Stub> info_;
+  const std::unique_ptr<grpc::health::v1::Health::Stub> health_;
+};
+
+// The exit code and the text of a status that is not OK.
+CallError ErrorOf(const grpc::Status& status, const std::string& server);
+
+}  // namespace spillway::client
+
+#endif  // SPILLWAY_CLIENT_CONTROL_CLIENT_H_

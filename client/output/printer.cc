@@ -1,0 +1,130 @@
+#include "client/output/printer.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include "absl/strings/str_join.h"
+#include "client/output/table.h"
+#include "client/output/text.h"
+#include "proto/wire/json.h"
+
+namespace spillway::client {
+namespace {
+
+constexpr char kUnknown[] = "?";
+
+void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
+  if (node.IsMap()) {
+    emitter << YAML::BeginMap;
+    for (const auto& entry : node) {
+      emitter << YAML::Key << entry.first.Scalar() << YAML::Value;
+      Emit(entry.second, emitter);
+    }
+    emitter << YAML::EndMap;
+  } else if (node.IsSequence()) {
+    emitter << (node.size() == 0 ? YAML::Flow : YAML::Block) << YAML::BeginSeq;
+    for (const auto& item : node) Emit(item, emitter);
+    emitter << YAML::EndSeq;
+  } else if (node.Tag() == "!") {  // was quoted
+    emitter << YAML::DoubleQuoted << node.Scalar();
+  } else {
+    emitter << node.Scalar();
+  }
+}
+
+std::vector<std::string> Header(std::vector<std::string> columns, bool is_wide,
+                                const std::vector<std::string>& wide_columns) {
+  if (is_wide) columns.insert(columns.end(), wide_columns.begin(), wide_columns.end());
+  return columns;
+}
+
+}  // namespace
+
+std::string YamlOf(const std::string& json) {
+  YAML::Emitter emitter;
+  Emit(YAML::Load(json), emitter);
+  return std::string(emitter.c_str()) + "\n";
+}
+
+bool Printer::PrintMessage(const google::protobuf::Message& answer) {
+  if (format_ == Format::kJson) out_ << wire::ToJson(answer);
+  if (format_ == Format::kYaml) out_ << YamlOf(wire::ToJson(answer));
+  return format_ == Format::kJson || format_ == Format::kYaml;
+}
+
+void Printer::TextOr(const google::protobuf::Message& answer, const std::string& text) {
+  if (!PrintMessage(answer)) out_ << text;
+}
+
+void Printer::Pools(const google::protobuf::Message& answer, const std::vector<v1::Pool>& pools) {
+  if (PrintMessage(answer)) return;
+  Table table(Header({"NAME", "ROLE", "STATE", "DESIRED", "READY", "HEALTH"}, is_wide(),
+                     {"OBSERVED", "MIN", "MAX", "SCALE-OWNER", "ETAG", "EVIDENCE"}));
+  for (const v1::Pool& pool : pools) {
+    std::vector<std::string> row = {ShortName(pool.name()),       Text(pool.role()),
+                                    Text(pool.state()),           std::to_string(pool.desired()),
+                                    std::to_string(pool.ready()), Text(pool.health())};
+    if (is_wide()) {
+      row.insert(row.end(), {std::to_string(pool.observed()), std::to_string(pool.min()),
+                             std::to_string(pool.max()), Text(pool.scale_owner()), pool.etag(),
+                             pool.health().evidence()});
+    }
+    table.AddRow(std::move(row));
+  }
+  table.Print(out_);
+}
+
+void Printer::Workers(const google::protobuf::Message& answer,
+                      const std::vector<v1::Worker>& workers) {
+  if (PrintMessage(answer)) return;
+  Table table(Header({"NAME", "STATE", "HEALTH", "PID", "GENERATION", "RESTARTS", "SHARDS"},
+                     is_wide(), {"CPU", "MEMORY", "STARTED", "VERSION", "UID", "LAST-DEATH"}));
+  for (const v1::Worker& worker : workers) {
+    std::vector<std::string> row = {ShortName(worker.name()),
+                                    Text(worker.state()),
+                                    Text(worker.health()),
+                                    worker.pid() == 0 ? "" : std::to_string(worker.pid()),
+                                    std::to_string(worker.generation()),
+                                    std::to_string(worker.restarts()),
+                                    absl::StrJoin(worker.shards(), ",")};
+    if (is_wide()) {
+      row.insert(row.end(), {worker.has_cpu_time() ? Text(worker.cpu_time()) : kUnknown,
+                             worker.has_cpu_time() ? BytesText(worker.memory_bytes()) : kUnknown,
+                             worker.has_start_time() ? Text(worker.start_time()) : "",
+                             worker.version(), worker.uid(), worker.last_death()});
+    }
+    table.AddRow(std::move(row));
+  }
+  table.Print(out_);
+}
+
+void Printer::Shards(const google::protobuf::Message& answer,
+                     const std::vector<v1::Shard>& shards) {
+  if (PrintMessage(answer)) return;
+  Table table(
+      Header({"SHARD", "BACKLOG", "IN-FLIGHT", "LATENESS", "GATE", "INPUT-LAG", "INGEST", "FLUSH"},
+             is_wide(), {"FLUSH-DESIRED", "WATERMARK", "LOW-WATERMARK", "EVENT-CLOCK", "AGE"}));
+  const auto offset = [](int64_t value) {
+    return value < 0 ? std::string(kUnknown) : std::to_string(value);
+  };
+  for (const v1::Shard& shard : shards) {
+    const bool is_known = shard.is_known();
+    std::vector<std::string> row = {ShortName(shard.name()),
+                                    is_known ? std::to_string(shard.backlog()) : kUnknown,
+                                    is_known ? std::to_string(shard.in_flight()) : kUnknown,
+                                    is_known ? Text(shard.lateness()) : kUnknown,
+                                    shard.has_gate() ? Text(shard.gate()) : kUnknown,
+                                    offset(shard.input_lag()),
+                                    ShortName(shard.ingest_worker()),
+                                    ShortName(shard.flush_worker())};
+    if (is_wide()) {
+      row.insert(row.end(), {ShortName(shard.flush_worker_desired()), offset(shard.watermark()),
+                             offset(shard.low_watermark()),
+                             shard.has_event_clock() ? Text(shard.event_clock()) : kUnknown,
+                             shard.has_figures_age() ? Text(shard.figures_age()) : kUnknown});
+    }
+    table.AddRow(std::move(row));
+  }
+  table.Print(out_);
+}
+
+}  // namespace spillway::client

@@ -1,0 +1,104 @@
+#include "client/output/text.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+
+namespace spillway::client {
+namespace {
+
+// The value's name without its prefix; a value that is newer than this build: its number.
+std::string Name(const std::string& full, absl::string_view prefix, int number) {
+  if (full.empty()) return std::to_string(number);
+  return std::string(absl::StripPrefix(full, prefix));
+}
+
+}  // namespace
+
+std::string Text(v1::Role role) {
+  return absl::AsciiStrToLower(Name(v1::Role_Name(role), "ROLE_", role));
+}
+
+std::string Text(v1::PoolState state) {
+  return Name(v1::PoolState_Name(state), "POOL_STATE_", state);
+}
+
+std::string Text(v1::WorkerState state) {
+  return Name(v1::WorkerState_Name(state), "WORKER_STATE_", state);
+}
+
+std::string Text(v1::ScaleOwner owner) {
+  return Name(v1::ScaleOwner_Name(owner), "SCALE_OWNER_", owner);
+}
+
+std::string Text(const v1::Health& health) {
+  const std::string state =
+      Name(v1::HealthState_Name(health.state()), "HEALTH_STATE_", health.state());
+  if (health.reason() == v1::UNHEALTHY_REASON_UNSPECIFIED) return state;
+  const std::string reason =
+      Name(v1::UnhealthyReason_Name(health.reason()), "UNHEALTHY_REASON_", health.reason());
+  return absl::StrCat(state, " (", reason, ")");
+}
+
+std::string Text(const v1::Gate& gate) {
+  const std::string state = Name(v1::GateState_Name(gate.state()), "GATE_STATE_", gate.state());
+  if (gate.cause() == v1::CAUSE_UNSPECIFIED) return state;
+  return absl::StrCat(state, " (", Name(v1::Cause_Name(gate.cause()), "CAUSE_", gate.cause()), ")");
+}
+
+std::string Text(const google::protobuf::Duration& duration) {
+  const double seconds = static_cast<double>(duration.seconds()) + duration.nanos() / 1e9;
+  if (seconds < 1) return absl::StrFormat("%.0f ms", seconds * 1000);
+  if (seconds < 60) return absl::StrFormat("%.1f s", seconds);
+  const int64_t minutes = duration.seconds() / 60;
+  if (minutes < 60) return absl::StrFormat("%d m %d s", minutes, duration.seconds() % 60);
+  return absl::StrFormat("%d h %d m", minutes / 60, minutes % 60);
+}
+
+std::string Text(const google::protobuf::Timestamp& timestamp) {
+  google::protobuf::Timestamp whole = timestamp;
+  whole.set_nanos(0);
+  return google::protobuf::util::TimeUtil::ToString(whole);
+}
+
+std::string BytesText(int64_t bytes) {
+  if (bytes < 1024) return absl::StrCat(bytes, " B");
+  double value = static_cast<double>(bytes) / 1024;
+  const char* const units[] = {"KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return absl::StrFormat("%.1f %s", value, units[unit]);
+}
+
+std::string ShortName(const std::string& name) {
+  return absl::StrReplaceAll(name, {{"pools/", ""}, {"/workers/", "/"}, {"shards/", ""}});
+}
+
+std::optional<Duration> ParseDuration(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || !std::isfinite(number) || number < 0) return std::nullopt;
+  const std::string unit(end, text.data() + text.size());
+  double seconds = 0;
+  if (unit.empty() || unit == "s") seconds = number;
+  if (unit == "ms") seconds = number / 1000;
+  if (unit == "m") seconds = number * 60;
+  if (unit == "h") seconds = number * 3600;
+  constexpr double kMaxSeconds = 1e8;  // three years: as good as for ever
+  if (seconds == 0 && number != 0) return std::nullopt;
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(seconds, kMaxSeconds)));
+}
+
+}  // namespace spillway::client

@@ -1,0 +1,34 @@
+// Values as a person reads them.
+#ifndef SPILLWAY_CLIENT_OUTPUT_TEXT_H_
+#define SPILLWAY_CLIENT_OUTPUT_TEXT_H_
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "spillway/v1/resources.pb.h"
+
+namespace spillway::client {
+
+std::string Text(v1::Role role);                                 // "flush"; unknown: its number
+std::string Text(v1::PoolState state);                           // "RUNNING"
+std::string Text(v1::WorkerState state);                         // "CRASH_LOOP"
+std::string Text(v1::ScaleOwner owner);                          // "EXTERNAL"
+std::string Text(const v1::Health& health);                      // "HEALTHY", "UNHEALTHY (SILENT)"
+std::string Text(const v1::Gate& gate);                          // "OPEN", "CLOSED (REDIS_MEMORY)"
+std::string Text(const google::protobuf::Duration& duration);    // "250 ms", "1.5 s", "3 m 20 s"
+std::string Text(const google::protobuf::Timestamp& timestamp);  // "2023-11-14T22:13:20Z"
+std::string BytesText(int64_t bytes);                            // "64.0 MiB"
+std::string ShortName(
+    const std::string& name);  // "pools/flush/workers/0" → "flush/0", "shards/7" → "7"
+
+// "90s", "2m", "500ms", "1h"; a bare number is seconds. Empty: none of these, or negative.
+std::optional<Duration> ParseDuration(const std::string& text);
+
+}  // namespace spillway::client
+
+#endif  // SPILLWAY_CLIENT_OUTPUT_TEXT_H_

@@ -1,0 +1,320 @@
+// `spillway` against a real server over a fake fleet: every verb, every form, every exit code.
+#include "client/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "server/rpc/rpc_server.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_fleet.h"
+#include "tests/support/sample_fleet.h"
+
+namespace spillway::client {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct Result {
+  ExitCode code = kExitFailed;
+  std::string out, err;
+};
+
+class CommandLineTest : public testing::Test {
+ protected:
+  CommandLineTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "spillway-XXXXXX").string();
+    directory_ = mkdtemp(pattern.data());
+    config::Server config;
+    config.api = "unix:" + directory_ + "/api.sock";
+    config.gateway = "unix:" + directory_ + "/gateway.sock";
+    server_address_ = config.api;
+    fleet_.Publish(SampleFleet(clock_.Now()));
+    auto server =
+        rpc::RpcServer::Start(config, {"test", "127.0.0.1:7480"}, {fleet_, fleet_, clock_});
+    if (server.ok()) server_ = *std::move(server);
+  }
+  ~CommandLineTest() override {
+    server_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  void SetUp() override { ASSERT_NE(server_, nullptr); }
+
+  Result Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--server", server_address_});
+    std::ostringstream out, err;
+    Result result;
+    result.code = RunCommandLine(arguments, {out, err});
+    result.out = out.str();
+    result.err = err.str();
+    return result;
+  }
+
+  // Everything healthy and every shard in its place.
+  supervisor::FleetSnapshot Settled() {
+    supervisor::FleetSnapshot fleet = HealthyFleet(clock_.Now());
+    fleet.shards[1].flush_worker = fleet.shards[1].flush_worker_desired;
+    return fleet;
+  }
+
+  std::string directory_, server_address_;
+  FakeClock clock_;
+  FakeFleet fleet_;
+  std::unique_ptr<rpc::RpcServer> server_;
+};
+
+// Compares with golden/NAME. To write it anew, delete it and run the test twice.
+void ExpectGolden(const std::string& name, const std::string& actual) {
+  const std::filesystem::path path = std::filesystem::path(SPILLWAY_GOLDEN_DIRECTORY) / name;
+  if (!std::filesystem::exists(path)) {
+    std::ofstream(path) << actual;
+    FAIL() << path << " was missing and has been written: look at it";
+  }
+  std::ifstream file(path);
+  std::stringstream expected;
+  expected << file.rdbuf();
+  EXPECT_EQ(actual, expected.str()) << path;
+}
+
+struct GoldenRow {
+  const char* name;
+  std::vector<std::string> arguments;
+};
+class GoldenTest : public CommandLineTest,
+                   public testing::WithParamInterface<std::tuple<GoldenRow, const char*>> {};
+
+TEST_P(GoldenTest, PrintsWhatItShould) {
+  const auto& [row, form] = GetParam();
+  std::vector<std::string> arguments = row.arguments;
+  arguments.insert(arguments.end(), {"-o", form});
+
+  const Result result = Run(arguments);
+
+  EXPECT_EQ(result.code, kExitDone) << result.err;
+  ExpectGolden(std::string(row.name) + "." + form, result.out);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryVerbAndForm, GoldenTest,
+    testing::Combine(testing::Values(GoldenRow{"get_pools", {"get", "pools"}},
+                                     GoldenRow{"get_pool", {"get", "pools", "flush"}},
+                                     GoldenRow{"get_workers", {"get", "workers"}},
+                                     GoldenRow{"get_workers_of_pool", {"get", "workers", "flush"}},
+                                     GoldenRow{"get_worker", {"get", "workers", "flush/1"}},
+                                     GoldenRow{"get_shards", {"get", "shards"}},
+                                     GoldenRow{"get_shard", {"get", "shards", "0"}},
+                                     GoldenRow{"start", {"start", "flush"}},
+                                     GoldenRow{"stop", {"stop", "flush"}},
+                                     GoldenRow{"resize", {"resize", "flush", "2"}},
+                                     GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
+                                     GoldenRow{"health", {"health", "pool/ingest"}}),
+                     testing::Values("table", "wide", "json", "yaml")),
+    [](const auto& row) {
+      return std::string(std::get<0>(row.param).name) + "_" + std::get<1>(row.param);
+    });
+
+TEST_F(CommandLineTest, HealthTellsWhatIsWaitedFor) {
+  const Result result = Run({"health"});
+
+  EXPECT_EQ(result.code, kExitFailed);
+  EXPECT_EQ(
+      result.out,
+      "NOT_SERVING\n  redis: ok\n  kafka: not ready, waiting for a broker at 127.0.0.1:9092\n");
+}
+
+TEST_F(CommandLineTest, VersionNamesBothEnds) {
+  EXPECT_EQ(Run({"version"}).out,
+            "client 0.1.0\nserver 0.1.0 at " + server_address_ +
+                ", namespace test, up 0 ms\ndashboard http://127.0.0.1:7480/\n");
+  EXPECT_EQ(Run({"version", "--client"}).out, "client 0.1.0\n");
+  EXPECT_THAT(Run({"version", "-o", "json"}).out, HasSubstr("\"nameSpace\": \"test\""));
+}
+
+TEST_F(CommandLineTest, HelpHasExamplesAndEndsWell) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
+                                                    {"resize", "--help"},
+                                                    {"get", "--help"},
+                                                    {"wait", "--help"}}) {
+    const Result result = Run(arguments);
+    EXPECT_EQ(result.code, kExitDone);
+    EXPECT_THAT(result.out, HasSubstr("Example"));
+  }
+}
+
+TEST_F(CommandLineTest, UsageErrorsEndWithTwo) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {"get"},
+                                                    {"get", "pets"},
+                                                    {"resize", "flush"},
+                                                    {"resize", "flush", "many"},
+                                                    {"resize", "flush", "-1"},
+                                                    {"wait", "flush"},
+                                                    {"wait", "flush", "--for", "luck"},
+                                                    {"get", "pools", "-o", "xml"},
+                                                    {"stop", "flush", "--timeout", "soon"}}) {
+    const Result result = Run(arguments);
+    EXPECT_EQ(result.code, kExitUsage) << testing::PrintToString(arguments);
+    EXPECT_THAT(result.err, testing::Not(IsEmpty()));
+  }
+}
+
+struct ErrorRow {
+  const char* name;
+  absl::Status status;
+  ExitCode code;
+};
+class ErrorClassTest : public CommandLineTest, public testing::WithParamInterface<ErrorRow> {};
+
+TEST_P(ErrorClassTest, HasItsExitCode) {
+  fleet_.OnResize([](const supervisor::ResizeRequest&) -> FakeFleet::ChangeResult {
+    return GetParam().status;
+  });
+
+  const Result result = Run({"resize", "flush", "3"});
+
+  EXPECT_EQ(result.code, GetParam().code);
+  EXPECT_THAT(result.err, HasSubstr(std::string(GetParam().status.message())));
+  EXPECT_THAT(result.out, IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ErrorClassTest,
+    testing::Values(
+        ErrorRow{"Internal", absl::InternalError("a bug"), kExitFailed},
+        ErrorRow{"OutOfRange",
+                 supervisor::Refusal(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE", "1 to 8"),
+                 kExitUsage},
+        ErrorRow{"NotFound", absl::NotFoundError("no such pool"), kExitNotFound},
+        ErrorRow{"Refused",
+                 supervisor::Refusal(absl::StatusCode::kFailedPrecondition, "EXTERNALLY_SCALED",
+                                     "ask k8s"),
+                 kExitRefused},
+        ErrorRow{"Stopping",
+                 supervisor::Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "stopping"),
+                 kExitUnreachable},
+        ErrorRow{"NotPermitted", absl::PermissionDeniedError("read only"), kExitNotPermitted}),
+    [](const auto& row) { return row.param.name; });
+
+TEST_F(CommandLineTest, NamesTheReasonOfARefusal) {
+  fleet_.OnStop([](const std::string&) -> FakeFleet::ChangeResult {
+    return supervisor::Refusal(absl::StatusCode::kFailedPrecondition, "NOT_NOW", "not now");
+  });
+
+  EXPECT_EQ(Run({"stop", "flush"}).err, "spillway: not now (NOT_NOW)\n");
+}
+
+TEST_F(CommandLineTest, UnknownNamesAreNotFound) {
+  EXPECT_EQ(Run({"get", "pools", "none"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"get", "workers", "none"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"get", "workers", "flush/9"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"get", "shards", "99"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"health", "pool/none"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"wait", "none", "--for", "healthy"}).code, kExitNotFound);
+}
+
+TEST_F(CommandLineTest, AnAbsentServerIsUnreachableForEveryVerb) {
+  server_address_ = "unix:" + directory_ + "/nobody.sock";
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"get", "pools"},
+                                                    {"stop", "flush"},
+                                                    {"health"},
+                                                    {"version"},
+                                                    {"wait", "flush", "--for", "healthy"}}) {
+    const Result result = Run(arguments);
+    EXPECT_EQ(result.code, kExitUnreachable) << testing::PrintToString(arguments);
+    EXPECT_THAT(result.err, HasSubstr("no server at unix:"));
+  }
+}
+
+TEST_F(CommandLineTest, ResizePassesItsOptionsOn) {
+  supervisor::ResizeRequest seen;
+  fleet_.OnResize([&](const supervisor::ResizeRequest& request) -> FakeFleet::ChangeResult {
+    seen = request;
+    return HealthyFleet(clock_.Now()).pools[1];
+  });
+
+  EXPECT_EQ(Run({"resize", "pools/flush", "12", "--max", "16", "--dry-run", "--wait"}).code,
+            kExitDone);
+
+  EXPECT_EQ(seen.pool, "flush");
+  EXPECT_EQ(seen.desired, 12);
+  EXPECT_EQ(seen.max, 16);
+  EXPECT_EQ(seen.min, std::nullopt);
+  EXPECT_TRUE(seen.validate_only);
+}
+
+TEST_F(CommandLineTest, ResizeWaitsUntilTheFleetHasTheNewSize) {
+  fleet_.Publish(Settled());
+  std::thread change;
+  fleet_.OnResize([&](const supervisor::ResizeRequest&) -> FakeFleet::ChangeResult {
+    supervisor::FleetSnapshot next = Settled();
+    next.pools[1].desired = 3;
+    fleet_.Publish(next);  // wanted, not there yet
+    change = std::thread([this, next]() mutable {
+      next.pools[1].observed = next.pools[1].ready = 3;
+      // The command watches once it has shown the first state.
+      while (fleet_.subscriptions() == 0) std::this_thread::yield();
+      fleet_.Publish(next);
+    });
+    return next.pools[1];
+  });
+
+  const Result result = Run({"resize", "flush", "3", "--wait", "--timeout", "20s"});
+  change.join();
+
+  EXPECT_EQ(result.code, kExitDone) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("flush: 3 of 3 ready, 3 running, HEALTHY\n"));
+  EXPECT_THAT(result.out, HasSubstr("flush  flush  RUNNING  3        3      HEALTHY"));
+}
+
+TEST_F(CommandLineTest, StopWaitsUntilNoProcessIsLeft) {
+  supervisor::FleetSnapshot stopped = Settled();
+  stopped.pools[1].state = fleet::PoolState::kStopped;
+  stopped.pools[1].observed = stopped.pools[1].ready = 0;
+  fleet_.OnStop([&](const std::string&) -> FakeFleet::ChangeResult {
+    fleet_.Publish(stopped);
+    return stopped.pools[1];
+  });
+
+  const Result result = Run({"stop", "flush", "--wait", "-o", "json"});
+
+  EXPECT_EQ(result.code, kExitDone);
+  EXPECT_EQ(result.err, "flush: STOPPED, 0 still running\n");
+  EXPECT_THAT(result.out, HasSubstr("\"state\": \"POOL_STATE_STOPPED\""));
+}
+
+TEST_F(CommandLineTest, WaitingEndsEarlyWhenItIsInVain) {
+  const Result result = Run({"start", "flush", "--wait", "--timeout", "1h"});
+
+  EXPECT_EQ(result.code, kExitFailed);
+  EXPECT_EQ(result.err, "spillway: flush/1: in CRASH_LOOP: exited with 1 after 0.2 s\n");
+}
+
+TEST_F(CommandLineTest, WaitingTimesOutSayingHowFarItWas) {
+  fleet_.Publish(Settled());
+
+  const Result result = Run({"wait", "flush", "--for", "stopped", "--timeout", "50ms"});
+
+  EXPECT_EQ(result.code, kExitTimedOut);
+  EXPECT_EQ(result.err,
+            "flush: RUNNING, 2 still running\n"
+            "spillway: timed out after 0.05 s: flush: RUNNING, 2 still running\n");
+}
+
+TEST_F(CommandLineTest, OnATerminalProgressIsOneLine) {
+  fleet_.Publish(Settled());
+  std::ostringstream out, err;
+
+  RunCommandLine({"--server", server_address_, "wait", "flush", "--for", "healthy"},
+                 {out, err, true});
+
+  EXPECT_EQ(err.str(), "\rflush: 2 of 2 ready, 2 running, HEALTHY\x1b[K\n");
+}
+
+}  // namespace
+}  // namespace spillway::client

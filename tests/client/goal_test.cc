@@ -1,0 +1,135 @@
+// When a wait ends, judged without a server.
+#include "client/commands/goal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/output/printer.h"
+#include "client/output/text.h"
+#include "server/rpc/watch_fleet.h"
+#include "tests/support/sample_fleet.h"
+
+namespace spillway::client {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using State = Verdict::State;
+
+const Instant kNow = Instant(std::chrono::hours(24));
+
+FleetState StateOf(const supervisor::FleetSnapshot& snapshot) {
+  v1::WatchFleetResponse response;
+  rpc::FleetChanges().Compose(snapshot, kNow, response);
+  FleetState state;
+  state.Apply(response);
+  return state;
+}
+
+supervisor::FleetSnapshot SettledFleet() {
+  supervisor::FleetSnapshot fleet = HealthyFleet(kNow);
+  fleet.shards[1].flush_worker = fleet.shards[1].flush_worker_desired;
+  return fleet;
+}
+
+const Goal kHealthy = {Goal::Kind::kHealthy, "pools/flush", std::nullopt};
+const Goal kStopped = {Goal::Kind::kStopped, "pools/flush", std::nullopt};
+
+TEST(JudgeTest, HealthyNeedsTheShardsInTheirPlacesToo) {
+  EXPECT_EQ(Judge(kHealthy, StateOf(SettledFleet())).state, State::kReached);
+  const Verdict moving = Judge(kHealthy, StateOf(HealthyFleet(kNow)));
+  EXPECT_EQ(moving.state, State::kWaiting);
+  EXPECT_EQ(moving.text, "flush: 2 of 2 ready, 2 running, HEALTHY, 1 shards on their way");
+}
+
+TEST(JudgeTest, ASnapshotFromBeforeTheResizeDoesNotCount) {
+  Goal goal = kHealthy;
+  goal.desired = 3;
+
+  EXPECT_EQ(Judge(goal, StateOf(SettledFleet())).state, State::kWaiting);
+}
+
+TEST(JudgeTest, AWorkerTooManyIsNotHealthyYet) {
+  supervisor::FleetSnapshot fleet = SettledFleet();
+  fleet.pools[1].observed = 3;
+
+  EXPECT_EQ(Judge(kHealthy, StateOf(fleet)).state, State::kWaiting);
+}
+
+TEST(JudgeTest, CrashLoopAndAStoppedPoolEndTheWaitForHealth) {
+  const Verdict crash = Judge(kHealthy, StateOf(SampleFleet(kNow)));
+  EXPECT_EQ(crash.state, State::kImpossible);
+  EXPECT_EQ(crash.exit_code, kExitFailed);
+  EXPECT_THAT(crash.text, HasSubstr("exited with 1"));
+
+  supervisor::FleetSnapshot fleet = SettledFleet();
+  fleet.pools[1].state = fleet::PoolState::kStopped;
+  const Verdict stopped = Judge(kHealthy, StateOf(fleet));
+  EXPECT_EQ(stopped.state, State::kImpossible);
+  EXPECT_EQ(stopped.exit_code, kExitRefused);
+}
+
+TEST(JudgeTest, StoppedNeedsTheProcessesGone) {
+  supervisor::FleetSnapshot fleet = SettledFleet();
+  fleet.pools[1].state = fleet::PoolState::kStopped;
+  EXPECT_EQ(Judge(kStopped, StateOf(fleet)).state, State::kWaiting);
+  fleet.pools[1].observed = 0;
+  EXPECT_EQ(Judge(kStopped, StateOf(fleet)).state, State::kReached);
+}
+
+TEST(JudgeTest, DrainedMeansNoWorkerOfThePoolHoldsAShard) {
+  const Goal drained = {Goal::Kind::kDrained, "pools/flush", std::nullopt};
+  supervisor::FleetSnapshot fleet = SettledFleet();
+  EXPECT_EQ(Judge(drained, StateOf(fleet)).state, State::kWaiting);
+  fleet.workers[1].shards.clear();
+  EXPECT_EQ(Judge(drained, StateOf(fleet)).state, State::kReached);
+}
+
+TEST(JudgeTest, NoSuchPool) {
+  const Verdict verdict =
+      Judge({Goal::Kind::kHealthy, "pools/none", std::nullopt}, StateOf(SettledFleet()));
+  EXPECT_EQ(verdict.state, State::kImpossible);
+  EXPECT_EQ(verdict.exit_code, kExitNotFound);
+}
+
+TEST(FleetStateTest, AppliesChangesAndBeginsAnewWithANewStream) {
+  FleetState state = StateOf(SettledFleet());
+  v1::WatchFleetResponse change;
+  change.set_sequence(2);
+  change.add_removed("pools/flush/workers/1");
+  state.Apply(change);
+  EXPECT_EQ(state.workers.size(), 2u);
+
+  v1::WatchFleetResponse anew;
+  anew.set_sequence(1);
+  state.Apply(anew);
+  EXPECT_TRUE(state.pools.empty());
+}
+
+TEST(TextTest, DurationsAreReadAndShown) {
+  EXPECT_EQ(ParseDuration("90s"), seconds(90));
+  EXPECT_EQ(ParseDuration("2m"), seconds(120));
+  EXPECT_EQ(ParseDuration("1.5"), milliseconds(1'500));
+  EXPECT_EQ(ParseDuration("250ms"), milliseconds(250));
+  EXPECT_EQ(ParseDuration("0s"), seconds(0));
+  for (const char* bad : {"", "s", "-1s", "5 s", "5d", "nan"})
+    EXPECT_EQ(ParseDuration(bad), std::nullopt) << bad;
+  google::protobuf::Duration duration;
+  duration.set_seconds(200);
+  EXPECT_EQ(Text(duration), "3 m 20 s");
+  EXPECT_EQ(BytesText(64 << 20), "64.0 MiB");
+}
+
+TEST(TextTest, AValueNewerThanThisBuildIsItsNumber) {
+  EXPECT_EQ(Text(static_cast<v1::Role>(9)), "9");
+  EXPECT_EQ(Text(static_cast<v1::WorkerState>(77)), "77");
+}
+
+TEST(YamlTest, KeepsTextsAsTexts) {
+  EXPECT_EQ(YamlOf(R"({"a": "42", "b": 42, "c": [], "d": [{"e": true}]})"),
+            "a: \"42\"\nb: 42\nc: []\nd:\n  - e: true\n");
+}
+
+}  // namespace
+}  // namespace spillway::client
