@@ -42,6 +42,7 @@ ClaimRun::ClaimRun(Context context, RunClaim claim)
     run.pieces.push_back(piece);
     parts_.push_back(std::move(run));
   }
+  Recount();
 }
 
 ClaimRun::~ClaimRun() {
@@ -87,30 +88,37 @@ void ClaimRun::Pump(Instant now) {
   if (!queue_.empty() && !kafka_wait_) kafka_wait_ = now;
 }
 
-bool ClaimRun::Has(Piece::State state) const {
-  return std::any_of(parts_.begin(), parts_.end(), [state](const PartRun& part) {
-    return std::any_of(part.pieces.begin(), part.pieces.end(),
-                       [state](const Piece& piece) { return piece.state == state; });
-  });
+void ClaimRun::Set(Piece& piece, Piece::State state) {
+  --state_counts_[static_cast<size_t>(piece.state)];
+  piece.state = state;
+  ++state_counts_[static_cast<size_t>(state)];
+}
+
+void ClaimRun::Recount() {
+  state_counts_ = {};
+  for (const PartRun& part : parts_) {
+    for (const Piece& piece : part.pieces) ++state_counts_[static_cast<size_t>(piece.state)];
+  }
 }
 
 void ClaimRun::Decide(Instant now) {
   const bool is_waiting = outstanding_ > 0 || !queue_.empty();
   if (must_release_ || is_stopped_) {
     if (is_waiting) return;
-    const bool is_done = !must_release_ && !Has(Piece::State::kTodo) && !Has(Piece::State::kFailed);
+    const bool is_done = !must_release_ && NumberOf(Piece::State::kTodo) == 0 &&
+                         NumberOf(Piece::State::kFailed) == 0;
     return is_done ? Acknowledge() : Release();
   }
-  if (Has(Piece::State::kTodo)) return LoadMore();
+  if (NumberOf(Piece::State::kTodo) > 0) return LoadMore();
   if (is_waiting) return;
-  if (!Has(Piece::State::kFailed)) return Acknowledge();
+  if (NumberOf(Piece::State::kFailed) == 0) return Acknowledge();
   if (!any_delivered_) {
     must_release_ = true;
     return Release();
   }
   for (PartRun& part : parts_) {
     for (Piece& piece : part.pieces) {
-      if (piece.state == Piece::State::kFailed) piece.state = Piece::State::kTodo;
+      if (piece.state == Piece::State::kFailed) Set(piece, Piece::State::kTodo);
     }
   }
   not_before_ = now + delivery_backoff_.Next(context_.random());
@@ -192,7 +200,9 @@ void ClaimRun::Prepare(size_t part_index, const buffer::LoadedPart& loaded) {
     return PrepareDamaged(part_index, loaded);
   }
   part.span_count = decoded->spans.size();
+  const size_t before = part.pieces.size();
   Divide(part, *decoded);
+  if (part.pieces.size() != before) Recount();
   for (size_t i = 0; i < part.pieces.size(); ++i) {
     if (part.pieces[i].state == Piece::State::kTodo) PreparePiece(part_index, i, *decoded);
   }
@@ -211,6 +221,7 @@ void ClaimRun::PrepareDamaged(size_t part_index, const buffer::LoadedPart& loade
       part.pieces[i].reason = "undecodable";
     }
     if (part.pieces.empty()) part.pieces.assign(1, {.state = Piece::State::kDone});
+    Recount();
   }
   for (size_t i = 0; i < part.pieces.size(); ++i) {
     if (part.pieces[i].state != Piece::State::kTodo) continue;
@@ -223,7 +234,7 @@ void ClaimRun::PrepareDamaged(size_t part_index, const buffer::LoadedPart& loade
 
 void ClaimRun::SendDeadLetter(size_t part, size_t piece, Offset offset, absl::string_view payload) {
   Piece& sent = parts_[part].pieces[piece];
-  sent.state = Piece::State::kSent;
+  Set(sent, Piece::State::kSent);
   sent.has_failed = false;
   const DeadLetterOrigin origin{sent.reason, context_.options.input_topic, context_.shard, offset};
   Queue(DeadLetter(origin, std::string(payload)),
@@ -262,9 +273,9 @@ void ClaimRun::Divide(PartRun& part, const Part& decoded) {
 void ClaimRun::PreparePiece(size_t part_index, size_t piece_index, const Part& decoded) {
   Piece& piece = parts_[part_index].pieces[piece_index];
   if (piece.range->from == piece.range->to) {  // nothing but empty chunks
-    piece.state = Piece::State::kDone;
+    Set(piece, Piece::State::kDone);
   } else if (piece.kind == Piece::Kind::kOutput) {
-    piece.state = Piece::State::kSent;
+    Set(piece, Piece::State::kSent);
     piece.has_failed = false;
     Queue(Assemble(decoded, *piece.range, context_.shard, epoch_, context_.options.output),
           {.part = part_index, .piece = piece_index});
@@ -333,7 +344,7 @@ void ClaimRun::Resolve(size_t part_index, size_t piece_index) {
   if (piece.is_refused) {
     Refused(part, piece_index);
   } else {
-    piece.state = piece.has_failed ? Piece::State::kFailed : Piece::State::kDone;
+    Set(piece, piece.has_failed ? Piece::State::kFailed : Piece::State::kDone);
   }
   FreeIfIdle(part);
 }
@@ -341,7 +352,7 @@ void ClaimRun::Resolve(size_t part_index, size_t piece_index) {
 void ClaimRun::Refused(PartRun& part, size_t piece_index) {
   Piece& piece = part.pieces[piece_index];
   piece.is_refused = false;
-  piece.state = Piece::State::kTodo;  // it is loaded again: this is rare
+  Set(piece, Piece::State::kTodo);  // it is loaded again: this is rare
   if (!piece.range->is_half && part.span_count > 1) {
     piece.must_split = true;
   } else {

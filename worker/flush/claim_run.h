@@ -2,6 +2,7 @@
 #ifndef SPILLWAY_WORKER_FLUSH_CLAIM_RUN_H_
 #define SPILLWAY_WORKER_FLUSH_CLAIM_RUN_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -140,7 +141,9 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
                       const buffer::StoreResult<buffer::AcknowledgeReply>& result);
   void Release();
   void End(ClaimEnded::How how);
-  bool Has(Piece::State state) const;
+  void Set(Piece& piece, Piece::State state);
+  void Recount();  // after pieces have been made or divided
+  uint64_t NumberOf(Piece::State state) const { return state_counts_[static_cast<size_t>(state)]; }
   void FreeIfIdle(PartRun& part);
   // Notes the code; true if the call has to be made again later.
   bool MustRepeat(buffer::StoreCode code);
@@ -150,9 +153,10 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   const buffer::Claim claim_;
   const Epoch epoch_;
   std::vector<PartRun> parts_;
-  std::deque<Queued> queue_;  // for the producer
-  uint64_t outstanding_ = 0;  // reports to come, the queue not included
-  bool is_calling_ = false;   // the store
+  std::array<uint64_t, 4> state_counts_{};  // of pieces, by state: a claim has hundreds
+  std::deque<Queued> queue_;                // for the producer
+  uint64_t outstanding_ = 0;                // reports to come, the queue not included
+  bool is_calling_ = false;                 // the store
   bool is_stopped_ = false;
   bool must_release_ = false;
   bool counts_attempt_ = false;

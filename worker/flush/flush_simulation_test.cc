@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "worker/flush/engine_harness.h"
+#include "worker/flush/test_world.h"
 
 namespace spillway::flush {
 namespace {

@@ -1,6 +1,6 @@
 // A flush engine over the fake store and the fake Kafka, on a clock that only tests move.
-#ifndef SPILLWAY_WORKER_FLUSH_ENGINE_HARNESS_H_
-#define SPILLWAY_WORKER_FLUSH_ENGINE_HARNESS_H_
+#ifndef SPILLWAY_WORKER_FLUSH_TEST_WORLD_H_
+#define SPILLWAY_WORKER_FLUSH_TEST_WORLD_H_
 
 #include <memory>
 #include <set>
@@ -165,4 +165,4 @@ class Flusher {
 
 }  // namespace spillway::flush
 
-#endif  // SPILLWAY_WORKER_FLUSH_ENGINE_HARNESS_H_
+#endif  // SPILLWAY_WORKER_FLUSH_TEST_WORLD_H_
