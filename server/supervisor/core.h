@@ -93,6 +93,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   std::map<LinkId, Link> links_;
   uint64_t last_link_ = 0;
 
+  std::map<ShardId, Instant> owned_at_;  // see Surroundings
   DiscoveryView discovery_;
   Timer discovery_timer_;
   Timer tick_;

@@ -94,6 +94,9 @@ void Supervisor::Core::Publish() {
   is_publish_posted_ = false;
   ++sequence_;
   const auto snapshot = std::make_shared<const FleetSnapshot>(BuildSnapshot(fleet_, Around()));
+  for (const ShardView& shard : snapshot->shards) {
+    if (IsOwned(shard)) owned_at_[shard.id] = snapshot->at;
+  }
   {
     MutexLock lock(&mutex_);
     snapshot_ = snapshot;
@@ -110,6 +113,8 @@ Surroundings Supervisor::Core::Around() const {
   around.discovery = discovery_;
   around.start_times = start_times_;
   around.restart = config_.restart;
+  around.handover_timeout = config_.health.handover_timeout;
+  around.owned_at = owned_at_;
   return around;
 }
 

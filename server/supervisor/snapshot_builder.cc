@@ -25,6 +25,18 @@ HealthView ToView(const fleet::Health& health, Instant evidence_at, const Surrou
   return {health.state, health.reason, health.evidence, WallAt(health.since, around), evidence_at};
 }
 
+int Badness(HealthState state) {
+  switch (state) {
+    case HealthState::kHealthy:
+      return 0;
+    case HealthState::kStarting:
+      return 1;
+    case HealthState::kUnhealthy:
+      return 2;
+  }
+  return 2;
+}
+
 bool IsReady(const Worker& worker) {
   return worker.state == WorkerState::kReady && worker.health.state == HealthState::kHealthy;
 }
@@ -36,7 +48,7 @@ HealthView WorstHealth(const fleet::Pool& pool, const fleet::Fleet& fleet,
   bool has_any = false;
   for (const auto& [key, worker] : fleet.workers) {
     if (key.pool != pool.name || !worker.is_wanted) continue;
-    if (has_any && worker.health.state <= worst.state) continue;
+    if (has_any && Badness(worker.health.state) <= Badness(worst.state)) continue;
     worst = ToView(worker.health, worker.report_at, around);
     worst.evidence = absl::StrCat(fleet::WorkerName(key), ": ", worst.evidence);
     has_any = true;
@@ -104,37 +116,57 @@ std::vector<ShardView> ShardViews(const fleet::Fleet& fleet) {
 
 // ---- checks -------------------------------------------------------------------------------------
 
-Check KafkaCheck(const fleet::Fleet& fleet, const Surroundings& around) {
-  Check check{"kafka", around.discovery.status.ok(), "", around.discovery.seen_at};
-  if (!check.ok) {
-    check.detail = absl::StrCat("waits for topic ", around.discovery.topic, ": ",
-                                around.discovery.status.message());
-    return check;
-  }
+// The workers whose word about Redis and Kafka counts: those that can work. While there are none,
+// those that are starting.
+std::vector<const Worker*> Witnesses(const fleet::Fleet& fleet) {
+  std::vector<const Worker*> ready, starting;
   for (const auto& [key, worker] : fleet.workers) {
-    if (worker.report == nullptr || worker.report->is_kafka_ok) continue;
-    return {"kafka", false, absl::StrCat(fleet::WorkerName(key), ": no broker is connected"),
-            worker.report_at};
+    if (worker.report == nullptr || !worker.is_wanted) continue;
+    (worker.state == WorkerState::kReady ? ready : starting).push_back(&worker);
   }
-  return check;
+  return ready.empty() ? starting : ready;
+}
+
+Check KafkaCheck(const fleet::Fleet& fleet, const Surroundings& around) {
+  if (!around.discovery.status.ok()) {
+    return {"kafka", false,
+            absl::StrCat("waits for topic ", around.discovery.topic, ": ",
+                         around.discovery.status.message()),
+            around.discovery.seen_at};
+  }
+  for (const Worker* worker : Witnesses(fleet)) {
+    if (worker->report->is_kafka_ok) continue;
+    return {"kafka", false,
+            absl::StrCat(fleet::WorkerName(worker->key), ": no broker is connected"),
+            worker->report_at};
+  }
+  return {"kafka", true, "", around.discovery.seen_at};
 }
 
 // Only workers talk to Redis; without any that is wanted there is nothing to check.
 std::optional<Check> RedisCheck(const fleet::Fleet& fleet, const Surroundings& around) {
-  std::optional<Check> check;
-  for (const auto& [key, worker] : fleet.workers) {
-    if (!worker.is_wanted) continue;
-    if (!check) check = Check{"redis", false, "waits for the first report of a worker", around.now};
-    if (worker.report == nullptr) continue;
-    if (!worker.report->is_redis_ok) {
-      const std::string waits = absl::StrJoin(worker.report->waiting_for, "; ");
-      const char* colon = waits.empty() ? ": Redis does not answer" : ": waits: ";
-      return Check{"redis", false, absl::StrCat(fleet::WorkerName(key), colon, waits),
-                   worker.report_at};
-    }
-    *check = Check{"redis", true, "", worker.report_at};
+  const bool is_any_wanted = std::any_of(fleet.workers.begin(), fleet.workers.end(),
+                                         [](const auto& entry) { return entry.second.is_wanted; });
+  if (!is_any_wanted) return std::nullopt;
+  const std::vector<const Worker*> witnesses = Witnesses(fleet);
+  if (witnesses.empty()) {
+    return Check{"redis", false, "waits for the first report of a worker", around.now};
   }
-  return check;
+  for (const Worker* worker : witnesses) {
+    if (worker->report->is_redis_ok) continue;
+    const std::string waits = absl::StrJoin(worker->report->waiting_for, "; ");
+    const char* what = waits.empty() ? ": Redis does not answer" : ": waits: ";
+    return Check{"redis", false, absl::StrCat(fleet::WorkerName(worker->key), what, waits),
+                 worker->report_at};
+  }
+  return Check{"redis", true, "", witnesses.front()->report_at};
+}
+
+// A shard that is on its way from one owner to the next is no news; one that stays away is.
+bool IsMissed(const ShardView& shard, const Surroundings& around) {
+  if (IsOwned(shard)) return false;
+  const auto owned = around.owned_at.find(shard.id);
+  return owned == around.owned_at.end() || around.now - owned->second > around.handover_timeout;
 }
 
 std::optional<Check> ShardsCheck(const fleet::Fleet& fleet, const std::vector<ShardView>& shards,
@@ -148,8 +180,8 @@ std::optional<Check> ShardsCheck(const fleet::Fleet& fleet, const std::vector<Sh
   if (shards.empty()) return Check{"shards", false, "waits to learn which there are", around.now};
   std::vector<int32_t> unowned;
   for (const ShardView& shard : shards) {
-    const bool is_owned = shard.flush && shard.flush->stage == wire::ShardStage::kOwned;
-    if (!is_owned && unowned.size() < kMaxNamedShards) unowned.push_back(shard.id.value);
+    const bool is_named = unowned.size() < kMaxNamedShards;
+    if (is_named && IsMissed(shard, around)) unowned.push_back(shard.id.value);
   }
   if (unowned.empty()) return Check{"shards", true, "", around.now};
   return Check{"shards", false, absl::StrCat("nobody flushes ", absl::StrJoin(unowned, ", ")),
@@ -169,6 +201,10 @@ Check PoolCheck(const PoolView& pool, Instant now) {
 }
 
 }  // namespace
+
+bool IsOwned(const ShardView& shard) {
+  return shard.flush && shard.flush->stage == wire::ShardStage::kOwned;
+}
 
 std::string EtagOf(const fleet::Pool& pool, uint64_t salt) {
   return absl::StrCat(HexText(salt), "-", pool.revision);

@@ -28,7 +28,12 @@ struct Surroundings {
   DiscoveryView discovery;
   std::map<fleet::WorkerKey, WallTime> start_times;  // of processes
   config::Restart restart;
+  Duration handover_timeout{0};
+  std::map<ShardId, Instant> owned_at;  // when a flush worker last said that it owns the shard
 };
+
+// A flush worker says that it owns the shard.
+bool IsOwned(const ShardView& shard);
 
 FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& around);
 

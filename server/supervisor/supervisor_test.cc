@@ -22,8 +22,8 @@ class SupervisorTest : public ::testing::Test {
   ~SupervisorTest() override { supervisor_.reset(); }
 
   void Begin(const config::Config& config) {
-    supervisor_ =
-        std::make_unique<Supervisor>(config, Parts{loop_, SystemClock(), launcher_, discovery_, 1, {}});
+    supervisor_ = std::make_unique<Supervisor>(
+        config, Parts{loop_, SystemClock(), launcher_, discovery_, 1, {}});
     supervisor_->Begin();
   }
   SnapshotPtr Now() { return supervisor_->Snapshot(); }
@@ -203,6 +203,33 @@ TEST_F(SupervisorTest, SaysWhatItWaitsFor) {
   EXPECT_THAT(FindCheck("redis")->detail, HasSubstr("waits for the first report"));
   EXPECT_THAT(FindCheck("pool/flush")->detail, HasSubstr("0 of 1 workers ready"));
   EXPECT_THAT(FindCheck("shards")->detail, HasSubstr("nobody flushes 0, 1, 2, 3"));
+}
+
+TEST_F(SupervisorTest, AHandOverOrAWorkerThatStartsIsNoReasonNotToBeReady) {
+  Begin(testing::FlushPool(1));
+  FakeWorker& first = MakeReady(0);
+  ASSERT_TRUE(Until([&] {
+    first.Report();
+    return IsReady(*Now());
+  }));
+  ASSERT_TRUE(Resize({.pool = "flush", .desired = 2}).ok());
+  FakeWorker& second = Dial(1);
+  EXPECT_TRUE(UntilState(1, WorkerState::kReady));
+  ASSERT_TRUE(Until([&] {
+    first.Report();
+    return second.OrderedShards().size() == 2;
+  }));
+  EXPECT_TRUE(FindCheck("shards")->ok) << "two shards are on their way";
+  EXPECT_TRUE(FindCheck("redis")->ok);
+  EXPECT_TRUE(FindCheck("kafka")->ok);
+}
+
+TEST_F(SupervisorTest, APoolIsAsHealthyAsItsWorstWorker) {
+  Begin(testing::FlushPool(2));
+  MakeReady(0);
+  ASSERT_TRUE(UntilState(1, WorkerState::kStarting));
+  EXPECT_EQ(Now()->pools[0].health.state, fleet::HealthState::kStarting);
+  EXPECT_THAT(Now()->pools[0].health.evidence, HasSubstr("pools/flush/workers/1"));
 }
 
 TEST_F(SupervisorTest, ListenersHearFromAnyThreadUntilTheyEnd) {
