@@ -61,6 +61,10 @@ void LiveOffsets::Truncate(Ticket end) {
   }
 }
 
+Offset LiveOffsets::At(Ticket ticket) const {
+  return blocks_[ticket / kBlockSize - first_block_]->offsets[ticket % kBlockSize];
+}
+
 std::optional<Offset> LiveOffsets::Lowest() const {
   if (begin_ == end_) return std::nullopt;
   return blocks_[begin_ / kBlockSize - first_block_]->offsets[begin_ % kBlockSize];

@@ -26,7 +26,8 @@ class LiveOffsets {
   Ticket Append(Offset offset);
   void Remove(Ticket ticket);  // REQUIRES: not removed yet
   Ticket end() const { return end_; }
-  void Truncate(Ticket end);  // takes back the Appends from `end` on; none of them was removed
+  void Truncate(Ticket end);       // takes back the Appends from `end` on; none of them was removed
+  Offset At(Ticket ticket) const;  // REQUIRES: not removed yet
   std::optional<Offset> Lowest() const;
   size_t memory_bytes() const;
 

@@ -22,7 +22,13 @@ Slot ShardIndex::Impl::ComponentOf(const LivePart& part) const {
     const Opening& opening = openings_.at(offset);
     const Slot trace = opening.was_replayed ? graph_.FindTrace(opening.trace) : kNoSlot;
     const Slot node = trace == kNoSlot ? kNoSlot : graph_.Find(trace, opening.id);
-    return node == kNoSlot ? kNoSlot : graph_.node(node).component;
+    if (node == kNoSlot) return kNoSlot;
+    // The replay may have let the span's segment expire and begun another with the same id: that
+    // one does not hold the low watermark for this part, so it must not go on as its own.
+    const Slot component = graph_.node(node).component;
+    const uint64_t ticket = graph_.component(component).ticket;
+    const bool holds = ticket != Component::kNoTicket && live_offsets_.At(ticket) <= offset;
+    return holds ? component : kNoSlot;
   };
   Slot component = component_at(part.name.offset);
   for (const PartName& reference : part.references) {
@@ -73,9 +79,28 @@ void ShardIndex::Impl::Reconcile() {
     }
     deadlines_.Schedule(slot);
   }
+  RenewLiveOffsets();
   taken_ = TakenState{};
   openings_ = {};
   graph_.SweepTraces();
+}
+
+// A reopened part may begin below what the replay has of its segment (a segment that the replay cut
+// and Redis did not): the low watermark must know.
+void ShardIndex::Impl::RenewLiveOffsets() {
+  std::vector<std::pair<Offset, Slot>> lowest;
+  for (Slot slot = 0; slot < graph_.components().end(); ++slot) {
+    const Component& component = graph_.component(slot);
+    const bool has_ticket = component.ticket != Component::kNoTicket;
+    if (!component.is_alive || (!has_ticket && !component.is_open)) continue;
+    Offset offset = has_ticket ? live_offsets_.At(component.ticket) : component.part.offset;
+    if (component.is_open) offset = std::min(offset, component.part.LowestOffset());
+    lowest.emplace_back(offset, slot);
+  }
+  std::sort(lowest.begin(), lowest.end());
+  live_offsets_ = LiveOffsets();
+  for (const auto& [offset, slot] : lowest)
+    graph_.component(slot).ticket = live_offsets_.Append(offset);
 }
 
 // Everything about the part is as Redis has it; what belongs to it, as the log has it.

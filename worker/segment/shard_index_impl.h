@@ -72,6 +72,7 @@ class ShardIndex::Impl {
 
   // rebuild.cc
   Slot ComponentOf(const LivePart& part) const;
+  void RenewLiveOffsets();
   void Reopen(Slot component, const LivePart& part, bool is_one_of_several);
   void Close(Slot component, const absl::flat_hash_map<Offset, EventTime>& live_deadlines);
 
