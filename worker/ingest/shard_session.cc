@@ -79,7 +79,7 @@ void ShardSession::Take() {
   taking_ = std::make_unique<ShardTaking>(
       ShardTaking::Request{.shard = shard_,
                            .proposed_number = parts_.highest_epoch,
-                           .owner = parts_.host.RandomNumber(),
+                           .draw_owner = [this] { return parts_.host.RandomNumber(); },
                            .query_timeout = parts_.options.query_timeout},
       parts_.consumer, parts_.store,
       ShardTaking::Callbacks{

@@ -1,6 +1,7 @@
 #include "worker/ingest/shard_taking.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -46,9 +47,13 @@ void ShardTaking::OnIdentity(absl::StatusOr<kafka::TopicIdentity> identity) {
 void ShardTaking::OnExtent(absl::StatusOr<kafka::PartitionExtent> extent) {
   if (!extent.ok()) return FailKafka(extent.status());
   take_.log_start = extent->log_start;
-  take_.log_end = extent->log_end;
-  take_.proposed_number = request_.proposed_number;
-  take_.owner = request_.owner;
+  Take(std::numeric_limits<Offset>::max());
+}
+
+void ShardTaking::Take(Offset log_end) {
+  take_.log_end = log_end;
+  take_.proposed_number = std::max(request_.proposed_number, taken_.reply.epoch.number);
+  take_.owner = request_.draw_owner();
   store_.Take(request_.shard, take_, Guarded(&ShardTaking::OnTaken));
 }
 
@@ -67,17 +72,31 @@ void ShardTaking::OnTaken(buffer::StoreResult<buffer::TakeReply> result) {
 
 void ShardTaking::OnCommittedAgain(absl::StatusOr<Offset> committed) {
   if (!committed.ok()) return FailKafka(committed.status());
+  committed_now_ = *committed;
+  if (is_end_known_) return Finish();
+  consumer_.Extent(request_.shard, request_.query_timeout, Guarded(&ShardTaking::OnExtentAgain));
+}
+
+void ShardTaking::OnExtentAgain(absl::StatusOr<kafka::PartitionExtent> extent) {
+  if (!extent.ok()) return FailKafka(extent.status());
+  is_end_known_ = true;
+  if (extent->log_end >= taken_.reply.watermark) return Finish();
+  take_.log_start = extent->log_start;
+  Take(extent->log_end);
+}
+
+void ShardTaking::Finish() {
   const buffer::TakeReply& reply = taken_.reply;
   taken_.start = reply.start;
-  taken_.committed = reply.is_new_log ? kNoOffset : std::max(take_.committed, *committed);
+  taken_.committed = reply.is_new_log ? kNoOffset : std::max(take_.committed, committed_now_);
   // What was committed in the meantime stands above what the store was told. Of a replaced log the
   // store alone knows where to begin.
-  if (*committed != kNoOffset && *committed > take_.committed && !reply.is_new_log) {
-    if (*committed > reply.watermark) {
+  if (committed_now_ > take_.committed && !reply.is_new_log) {
+    if (committed_now_ > reply.watermark) {
       return Fail(wire::Cause::kOwnership,
                   "a former owner committed more while the shard was taken");
     }
-    taken_.start = std::max(*committed, take_.log_start);
+    taken_.start = std::max(committed_now_, take_.log_start);
   }
   callbacks_.taken(std::move(taken_));
 }

@@ -2,6 +2,7 @@
 #ifndef SPILLWAY_WORKER_INGEST_SHARD_TAKING_H_
 #define SPILLWAY_WORKER_INGEST_SHARD_TAKING_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,15 +27,18 @@ struct TakeFailure {
   std::string message;
 };
 
-// One try. The order matters: the partition's end is asked last before the call, since a W above it
-// tells the store that the log was replaced; C is asked again after it, since only from then on can
-// no former owner move it. Loop thread only; destroying it forgets the callbacks.
+// One try. The order matters. C and the log's end are asked again after the call: only from then on
+// can no former owner move C and W. That is why the call itself is made without an end: with an old
+// one, a former owner's progress (or a late copy of this very call) would look like a log that was
+// replaced. If the end then is below W, it was; a second call says so.
+//
+// Loop thread only; destroying it forgets the callbacks.
 class ShardTaking {
  public:
   struct Request {
     ShardId shard;
     uint64_t proposed_number = 0;
-    uint64_t owner = 0;
+    std::function<uint64_t()> draw_owner;  // anew for each call
     Duration query_timeout{};
   };
   struct Callbacks {
@@ -57,6 +61,9 @@ class ShardTaking {
   void OnExtent(absl::StatusOr<kafka::PartitionExtent> extent);
   void OnTaken(buffer::StoreResult<buffer::TakeReply> result);
   void OnCommittedAgain(absl::StatusOr<Offset> committed);
+  void OnExtentAgain(absl::StatusOr<kafka::PartitionExtent> extent);
+  void Take(Offset log_end);
+  void Finish();
 
   const Request request_;
   kafka::Consumer& consumer_;
@@ -64,6 +71,8 @@ class ShardTaking {
   Callbacks callbacks_;
   buffer::TakeRequest take_;
   TakenShard taken_;
+  Offset committed_now_ = kNoOffset;
+  bool is_end_known_ = false;  // the second call
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

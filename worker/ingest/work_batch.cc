@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace spillway::ingest {
 
 void WorkBatch::Clear() {
@@ -53,6 +55,25 @@ std::vector<const ParsedMessage*> ValidOf(const WorkBatch& batch) {
   return valid;
 }
 
+// The plan names an absorbed part only where it is written to; the call must be told of every one
+// that leaves `due`. (Those that were absorbed long ago and are only passed on have left it: no
+// harm.)
+void AddAbsorbed(const segment::BatchPlan& plan, std::vector<buffer::AddPart>& parts) {
+  absl::flat_hash_set<PartName> written;
+  for (const segment::PartWrite& write : plan.writes) {
+    if (write.references.empty()) continue;
+    if (written.empty()) {
+      for (const segment::PartWrite& other : plan.writes) written.insert(other.part);
+    }
+    for (const PartName& reference : write.references) {
+      if (!written.insert(reference).second) continue;
+      buffer::AddPart& part = parts.emplace_back();
+      part.name = reference;
+      part.is_absorbed = true;
+    }
+  }
+}
+
 }  // namespace
 
 buffer::AddRequest RequestFor(Epoch epoch, const segment::BatchPlan& plan, const WorkBatch& batch,
@@ -69,6 +90,7 @@ buffer::AddRequest RequestFor(Epoch epoch, const segment::BatchPlan& plan, const
   request.ledger.deduplicated = plan.deduplicated;
   request.ledger.rejected = plan.rejected;
   request.parts.reserve(plan.writes.size());
+  AddAbsorbed(plan, request.parts);
   std::vector<buffer::ChunkSpan> spans;
   for (const segment::PartWrite& write : plan.writes) {
     buffer::AddPart& part = request.parts.emplace_back();
