@@ -1,0 +1,45 @@
+"""Fixtures: one Kafka a run, one fleet a test. `--bin` names the folder of the binaries."""
+
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+import harness
+
+
+def pytest_addoption(parser):
+    parser.addoption("--bin", default=str(harness.ROOT / "build/dev/bin"), help="folder of the binaries under test")
+
+
+@pytest.fixture(scope="session")
+def bin_folder(request):
+    return pathlib.Path(request.config.getoption("--bin")).resolve()
+
+
+@pytest.fixture(scope="session")
+def session_folder():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="spillway-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka(session_folder):
+    broker = harness.Kafka(session_folder / "kafka")
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def make_fleet(kafka, bin_folder, session_folder):
+    fleets = []
+
+    def make(**options):
+        fleets.append(harness.Fleet(session_folder / f"fleet-{len(fleets)}", kafka, bin_folder, **options))
+        return fleets[-1]
+
+    yield make
+    for fleet in fleets:
+        fleet.close()

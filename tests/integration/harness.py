@@ -1,0 +1,322 @@
+"""A private Spillway for one test: Redis, topics on a real Kafka, spillwayd and its workers.
+
+Everything has its own port and folder; nothing survives the test. Waiting is always for a condition
+with a deadline, never for time to pass.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+
+import confluent_kafka
+import confluent_kafka.admin
+import redis as redis_client
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class TimedOut(AssertionError):
+    pass
+
+
+def wait_until(condition, what, timeout=30.0):
+    """Returns the first true value of `condition`; raises TimedOut naming `what`."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimedOut(f"not within {timeout} s: {what}")
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def alive(pid):
+    """Whether `pid` runs; a zombie does not."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+class Redis:
+    """A private redis-server on its own port."""
+
+    def __init__(self, folder, *arguments):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.arguments = arguments
+        self.process = None
+        self.start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+             "--save", "", "--appendonly", "no", *self.arguments],
+            stdout=open(self.folder / "redis.log", "ab"), stderr=subprocess.STDOUT, start_new_session=True)
+        self.client = redis_client.Redis(port=self.port)
+        wait_until(self._answers, "redis-server answers")
+
+    def _answers(self):
+        try:
+            return self.client.ping()
+        except redis_client.exceptions.RedisError:
+            return False
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Kafka:
+    """A single-node KRaft broker, shared by the tests of one run."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        script = ROOT / "deploy/lib/services.sh"
+        self.process = subprocess.Popen(
+            ["bash", "-c", f'. "{script}" && run_kafka "$1" "$2"', "kafka", str(self.folder), str(free_port())],
+            stdout=subprocess.PIPE, stderr=open(str(self.folder) + ".log", "ab"), start_new_session=True, text=True)
+        self.brokers = self.process.stdout.readline().strip()
+        assert self.brokers, f"Kafka did not start: see {self.folder}.log"
+        self.admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
+
+    def create(self, topic, partitions=1, config=None):
+        new = confluent_kafka.admin.NewTopic(topic, partitions, 1, config=config or {})
+        self.admin.create_topics([new])[topic].result(30)
+
+    def signal(self, number):
+        os.killpg(self.process.pid, number)
+
+    def stop(self):
+        try:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+class Topic:
+    """Sends to and reads all of one topic."""
+
+    def __init__(self, kafka, name):
+        self.kafka, self.name = kafka, name
+
+    def send(self, payloads, partition=0, timestamp_ms=None):
+        """Sends one message a payload, in order; each may be a dict, text, bytes or None."""
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.kafka.brokers, "log_level": 0, "acks": "all",
+                                             "message.max.bytes": 20 << 20})
+        for payload in payloads:
+            value = json.dumps(payload) if isinstance(payload, dict) else payload
+            extra = {"timestamp": timestamp_ms} if timestamp_ms else {}
+            producer.produce(self.name, value, partition=partition, **extra)
+            producer.poll(0)
+        assert producer.flush(30) == 0
+
+    def read(self, until, what, timeout=60.0, settle=0.0):
+        """Reads from the beginning until `until(messages)`, then for `settle` seconds more."""
+        consumer = confluent_kafka.Consumer({
+            "bootstrap.servers": self.kafka.brokers, "group.id": uuid.uuid4().hex, "log_level": 0,
+            "auto.offset.reset": "earliest", "enable.auto.commit": False})
+        partitions = consumer.list_topics(self.name, 10).topics[self.name].partitions
+        consumer.assign([confluent_kafka.TopicPartition(self.name, p, confluent_kafka.OFFSET_BEGINNING) for p in partitions])
+        messages, deadline, done = [], time.monotonic() + timeout, None
+        try:
+            while True:
+                message = consumer.poll(0.05)
+                if message is not None and not message.error():
+                    messages.append(message)
+                    continue
+                now = time.monotonic()
+                if done is None and until(messages):
+                    done = now
+                if done is not None and now >= done + settle:
+                    return messages
+                if done is None and now > deadline:
+                    raise TimedOut(f"not within {timeout} s on {self.name}: {what}; {len(messages)} messages")
+        finally:
+            consumer.close()
+
+
+class Fleet:
+    """spillwayd with its workers on private topics of a shared Kafka."""
+
+    def __init__(self, folder, kafka, bin_folder, partitions=1, config=None, redis=None, topic_config=None,
+                 create_topics=True):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.kafka, self.bin = kafka, pathlib.Path(bin_folder)
+        self.owns_redis = redis is None
+        self.redis = redis or Redis(self.folder / "redis")
+        name = uuid.uuid4().hex[:10]
+        self.input = Topic(kafka, f"in-{name}")
+        self.output = Topic(kafka, f"out-{name}")
+        self.dead_letters = Topic(kafka, f"in-{name}-dlq")
+        self.partitions, self.topic_config = partitions, topic_config
+        if create_topics:
+            self.create_topics()
+        self.api = f"127.0.0.1:{free_port()}"
+        self.http = f"127.0.0.1:{free_port()}"
+        self.run_dir = self.folder / "run"
+        self.config = {
+            "namespace": name,
+            "redis": {"url": self.redis.url},
+            "kafka": {"brokers": kafka.brokers},
+            "input": {"topic": self.input.name, "group": f"group-{name}"},
+            "output": {"topic": self.output.name},
+            "segments": {"root_timeout": "1s", "idle_timeout": "4s", "late_window": "2s"},
+            "health": {"report_interval": "200ms"},
+            "restart": {"backoff": {"initial": "100ms", "max": "2s"}},
+            "server": {"api": self.api, "http": self.http, "run_dir": str(self.run_dir),
+                       "state": str(self.folder / "state.db")},
+        }
+        for section, values in (config or {}).items():
+            if isinstance(values, dict):
+                self.config.setdefault(section, {}).update(values)
+            else:
+                self.config[section] = values
+        self.process = None
+
+    def create_topics(self):
+        self.kafka.create(self.input.name, self.partitions)
+        self.kafka.create(self.output.name, self.partitions, self.topic_config)
+        self.kafka.create(self.dead_letters.name, 1)
+
+    # ---- processes
+    def write_config(self):
+        path = self.folder / "spillway.yaml"
+        path.write_text(yaml.safe_dump(self.config))
+        return path
+
+    def start(self, wait_healthy=True):
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        log = open(self.folder / "spillwayd.log", "ab")
+        self.process = subprocess.Popen([self.bin / "spillwayd", f"--config={self.write_config()}"],
+                                        stdout=log, stderr=log, start_new_session=True)
+        wait_until(lambda: self.process.poll() is not None or self.cli("version")[0] == 0, "spillwayd answers")
+        assert self.process.poll() is None, f"spillwayd ended with {self.process.returncode}: {self.log()}"
+        if wait_healthy:
+            for pool in self.pools():
+                self.must("wait", pool["name"].split("/")[1], "--for", "healthy", "--timeout", "60s")
+        return self
+
+    def stop(self):
+        """TERM, as an operator would; the server and every worker must be gone afterwards."""
+        if self.process is None:
+            return
+        pids = self.worker_pids()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(60)
+        finally:
+            self.kill_everything()
+        left = [pid for pid in pids if alive(pid)]
+        assert not left, f"workers left behind: {left}"
+
+    def kill_everything(self):
+        for pid in self.worker_pids_by_lock_files():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def close(self):
+        try:
+            self.stop()
+        finally:
+            if self.owns_redis:
+                self.redis.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self):
+        return (self.folder / "spillwayd.log").read_text(errors="replace")[-4000:]
+
+    # ---- the command line
+    def cli(self, *arguments, timeout=120):
+        """Exit code and output of `spillway`."""
+        done = subprocess.run([self.bin / "spillway", "--server", self.api, *map(str, arguments)],
+                              capture_output=True, text=True, timeout=timeout)
+        return done.returncode, done.stdout + done.stderr
+
+    def must(self, *arguments, timeout=120):
+        code, output = self.cli(*arguments, timeout=timeout)
+        assert code == 0, f"spillway {' '.join(map(str, arguments))}: exit {code}: {output}\n{self.log()}"
+        return output
+
+    def get(self, what):
+        code, output = self.cli("-o", "json", "get", what)
+        return json.loads(output).get(what, []) if code == 0 else []
+
+    def pools(self):
+        return self.get("pools")
+
+    def workers(self, pool=None):
+        return [w for w in self.get("workers") if pool is None or w["name"].startswith(f"pools/{pool}/")]
+
+    def shards(self):
+        return self.get("shards")
+
+    def worker(self, pool, slot):
+        return next(w for w in self.workers(pool) if w["name"].endswith(f"/{slot}"))
+
+    def pid(self, pool, slot):
+        return int(self.worker(pool, slot).get("pid", 0))
+
+    def worker_pids(self):
+        return [int(w["pid"]) for w in self.workers() if int(w.get("pid", 0))]
+
+    def worker_pids_by_lock_files(self):
+        """Processes named in lock files that still run this fleet's configuration."""
+        words = [w for lock in self.run_dir.glob("*.lock") for w in lock.read_text().replace("=", " ").split()]
+        return {int(w) for w in words if w.isdigit() and str(self.folder) in command_line(int(w))}
+
+    # ---- the load tool
+    def load(self, *arguments, timeout=300):
+        return subprocess.run([self.bin / "spillway-load", *map(str, arguments)], capture_output=True, text=True,
+                              timeout=timeout)
+
+    # ---- what left
+    def segments(self, count, timeout=60.0, settle=0.0):
+        """Output messages as objects, once there are `count` of them (and `settle` seconds later)."""
+        messages = self.output.read(lambda m: len(m) >= count, f"{count} segments", timeout, settle)
+        return [json.loads(m.value()) for m in messages]
+
+    def meta_key(self, shard=0):
+        return f"{{{self.config['namespace']}/{shard}}}m"
+
+    def ledger(self, shard=0):
+        """`meta` of a shard as Redis has it (buffer/KEYS.md); empty: not taken yet."""
+        values = self.redis.client.hgetall(self.meta_key(shard))
+        return {k.decode(): v.decode(errors="replace") for k, v in values.items()}
+
+
+def command_line(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,133 @@
+"""Load with an independent check of the output: whatever is resized or killed, nothing is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import uuid
+
+from harness import alive, wait_until
+
+SPANS = 60_000
+
+
+class Load:
+    """spillway-load making spans in the background, and its verdict afterwards."""
+
+    def __init__(self, fleet, spans=SPANS, rate=12_000, seed=7):
+        self.fleet, self.manifest = fleet, fleet.folder / "manifest.json"
+        self.process = subprocess.Popen(
+            [fleet.bin / "spillway-load", "make", "--brokers", fleet.kafka.brokers, "--topic", fleet.input.name,
+             "--spans", str(spans), "--rate", str(rate), "--seed", str(seed), "--manifest", str(self.manifest),
+             "--spread-seconds", "0.1"],  # far below root_timeout: no segment is cut
+            stdout=open(fleet.folder / "make.log", "wb"), stderr=subprocess.STDOUT)
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def check(self, *options):
+        assert self.process.wait(300) == 0, (self.fleet.folder / "make.log").read_text()
+        done = self.fleet.load("check", "--brokers", self.fleet.kafka.brokers, "--topic", self.fleet.output.name,
+                               "--manifest", self.manifest, "--timeout", "120s", "--json", *options)
+        assert done.stdout.strip(), done.stderr
+        verdict = json.loads(done.stdout.strip().splitlines()[-1])
+        verdict.update(exit=done.returncode, said=done.stderr[-2000:])
+        return verdict
+
+
+def written(fleet):
+    """Spans that are in Redis or have left already."""
+    return sum(int(s.get("ledger", {}).get("accepted", 0)) or int(s.get("watermark", 0)) for s in fleet.shards())
+
+
+def assert_nothing_lost(verdict):
+    assert verdict["lost"] == 0 and verdict["wrong"] == 0, verdict
+
+
+def assert_exactly_once(verdict):
+    assert_nothing_lost(verdict)
+    assert verdict["duplicated"] == 0 and verdict["exit"] == 0, verdict
+
+
+def test_resizing_under_load_loses_and_doubles_nothing(make_fleet):
+    """`spillway resize flush 3 --wait` moves shards; then back to 1, then to 2."""
+    fleet = make_fleet(partitions=8).start()
+    load = Load(fleet)
+    for size in (3, 1, 2):
+        wait_until(lambda: not load.is_running() or written(fleet) > 1000, "load arrives")
+        fleet.must("resize", "flush", size, "--wait", "--timeout", "60s")
+        owners = wait_until(lambda: owners_of(fleet, size), f"shards spread over {size} workers")
+        assert max(owners.values()) - min(owners.values()) <= 1, owners
+    assert_exactly_once(load.check())
+
+
+def owners_of(fleet, size):
+    owners = {}
+    for shard in fleet.shards():
+        owners[shard.get("flushWorker", "")] = owners.get(shard.get("flushWorker", ""), 0) + 1
+    return owners if len(owners) == size and "" not in owners else None
+
+
+def test_killed_workers_lose_nothing(make_fleet):
+    """K4, K5: kill -9 of flush and ingest workers under load; what leaves twice has the same flush_id."""
+    fleet = make_fleet(partitions=4, config={"flush": {"lease": "12s"}, "output": {"delivery_timeout": "1s"}})
+    fleet.config["pools"] = [{"name": "ingest", "role": "ingest", "replicas": 2},
+                             {"name": "flush", "role": "flush", "replicas": 2}]
+    fleet.start()
+    load = Load(fleet)
+    for pool in ("flush", "ingest", "flush", "ingest"):
+        before = fleet.pid(pool, 0)
+        wait_until(lambda: not load.is_running() or written(fleet) > 1000, "load arrives")
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: fleet.pid(pool, 0) not in (0, before), f"{pool}/0 is replaced")
+        assert not alive(before)
+        fleet.must("wait", pool, "--for", "healthy", "--timeout", "60s")
+    assert_nothing_lost(load.check("--allow-duplicates"))
+
+
+def test_a_killed_control_plane_changes_nothing(make_fleet):
+    """The data plane goes on without spillwayd; the next one adopts the same processes."""
+    fleet = make_fleet(partitions=4).start()
+    load = Load(fleet)
+    pids = sorted(fleet.worker_pids())
+    fleet.process.kill()
+    fleet.process.wait()
+    assert all(alive(pid) for pid in pids)
+    fleet.start()
+    assert sorted(fleet.worker_pids()) == pids
+    assert_exactly_once(load.check())
+
+
+def test_redis_emptied_under_load_loses_nothing(make_fleet):
+    """Redis without persistence is killed and comes back empty: the spans are read again from Kafka."""
+    fleet = make_fleet(partitions=4).start()
+    load = Load(fleet)
+    wait_until(lambda: written(fleet) > 5000, "load arrives")
+    fleet.redis.kill()
+    fleet.redis.start()
+    assert_nothing_lost(load.check("--allow-duplicates"))
+
+
+def test_ctrl_c_leaves_no_process_and_loses_nothing(make_fleet):
+    fleet = make_fleet(partitions=4).start()
+    load = Load(fleet, rate=20_000)
+    wait_until(lambda: written(fleet) > 2000, "load arrives")
+    pids = fleet.worker_pids()
+    fleet.process.send_signal(signal.SIGINT)
+    assert fleet.process.wait(60) == 0
+    assert not [pid for pid in pids if alive(pid)]
+    fleet.start()
+    assert_exactly_once(load.check())
+
+
+def test_a_stopped_ingest_worker_cuts_no_segment(make_fleet):
+    """D4b: spans wait in Kafka while ingest is stopped; afterwards they leave whole."""
+    from spans import left, span, span_id
+    fleet = make_fleet().start()
+    trace = uuid.uuid4().hex
+    fleet.input.send([span("a>b", trace)])
+    wait_until(lambda: int(fleet.ledger().get("accepted", 0)) == 1, "the first span is in Redis")
+    fleet.must("stop", "ingest", "--wait", "--timeout", "60s")
+    fleet.input.send([span("b*", trace)])
+    fleet.must("start", "ingest", "--wait", "--timeout", "60s")
+    assert left(fleet.segments(1, settle=5.0)) == [(trace, 1, span_id("b"), (span_id("a"), span_id("b")))]
