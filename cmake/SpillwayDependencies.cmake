@@ -12,7 +12,8 @@ find_package(CLI11 CONFIG REQUIRED)
 find_package(simdjson CONFIG REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)
 
-# hiredis >= 1.2 with TLS: Debian 13 has it; on Debian 12 deploy/dependencies builds it into this prefix.
+# hiredis >= 1.2 with TLS and librdkafka >= 2.4 (fetch.queue.backoff.ms): Debian 13 has them; on
+# Debian 12 deploy/dependencies builds them into this prefix.
 set(SPILLWAY_DEPENDENCIES_PREFIX "${PROJECT_SOURCE_DIR}/build/dependencies" CACHE PATH
   "Where deploy/dependencies puts libraries that the distribution lacks")
 list(PREPEND CMAKE_PREFIX_PATH ${SPILLWAY_DEPENDENCIES_PREFIX})
@@ -22,7 +23,7 @@ pkg_check_modules(hiredis_ssl IMPORTED_TARGET "hiredis_ssl>=1.0")
 if(NOT hiredis_FOUND OR NOT hiredis_ssl_FOUND)
   message(FATAL_ERROR "hiredis >= 1.0 with TLS is missing: run deploy/dependencies")
 endif()
-pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET "rdkafka>=2.0")
+pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET "rdkafka>=2.4")
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET "libuv>=1.44")
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET "libzstd>=1.5")
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET "libxxhash>=0.8")

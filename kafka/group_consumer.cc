@@ -11,8 +11,11 @@ namespace {
 
 Settings SettingsFor(const ConsumerConfig& config) {
   Settings settings(config.client);
-  settings.Default("session.timeout.ms", "10000")
-      .Default("queued.max.messages.kbytes", "4096")
+  settings
+      .Default("session.timeout.ms", "10000")
+      // Enough for what is read in one go; when it has been, fetching goes on at once.
+      .Default("queued.max.messages.kbytes", "16384")
+      .Default("fetch.queue.backoff.ms", "10")
       .Default("fetch.wait.max.ms", "100")  // how long a newly started partition may have to wait
       .Require("group.id", config.group)
       .Require("partition.assignment.strategy", "cooperative-sticky")

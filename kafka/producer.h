@@ -22,7 +22,7 @@ enum class Delivery {
   kDelivered,
   kNotDelivered,       // certainly not in the log; may be tried again
   kPossiblyPersisted,  // the deadline passed or the connection broke after it was sent
-  kRefused,            // the broker will never take it (too large, invalid record, not authorised)
+  kRefused,            // the broker will never take it (too large, invalid record)
 };
 struct DeliveryReport {
   Delivery delivery = Delivery::kNotDelivered;

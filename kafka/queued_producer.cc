@@ -36,7 +36,6 @@ bool IsRefused(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
     case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
       return true;
     default:
       return false;

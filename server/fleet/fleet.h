@@ -31,7 +31,8 @@ struct Pool {
   PoolState state = PoolState::kRunning;
   bool is_configured = true;  // false: only leftovers of a pool that is no more; goes with them
   uint64_t revision = 1;      // of the wish
-  std::map<int32_t, Generation> generations{};  // floor for the next start of slots without a worker
+  std::map<int32_t, Generation>
+      generations{};  // floor for the next start of slots without a worker
 };
 
 // A shard that has been taken from its owner's order and is not yet proven free.
