@@ -174,7 +174,10 @@ void FlushEngine::Obey(const wire::Order& order) {
   if (is_draining_) return RequestPoll();
   for (const ShardId id : order.shards) {
     std::unique_ptr<Shard>& shard = shards_[id];
-    if (!shard) shard = std::make_unique<Shard>(options_, parts_.random, next_serial_++);
+    // One that is gone waits for the next poll to be thrown away: it cannot be owned again.
+    if (!shard || shard->flusher.is_gone()) {
+      shard = std::make_unique<Shard>(options_, parts_.random, next_serial_++);
+    }
     Step(id, *shard, Wanted{true});
   }
   for (const auto& [id, shard] : shards_) {

@@ -47,6 +47,19 @@ TEST_F(FlushHandOverTest, HandsAShardOverWhenWhatItHoldsHasEnded) {
   EXPECT_THAT(world_.store.shard(kShard)->claims, IsEmpty());
 }
 
+// Between the two orders nothing runs: the shard is given back in full, but not yet forgotten.
+TEST_F(FlushHandOverTest, OwnsAShardThatIsGivenBackAndGotAgainAtOnce) {
+  Flusher flusher(world_);
+  flusher.Own({kShard});
+  flusher.RunNow();
+  flusher.Own({});
+  flusher.Own({kShard});
+  world_.AddPart(kShard, Family());
+  flusher.RunFor(seconds(1));
+  EXPECT_EQ(flusher.ShardReport(kShard).stage, wire::ShardStage::kOwned);
+  EXPECT_THAT(world_.Output(), SizeIs(1));
+}
+
 TEST_F(FlushHandOverTest, LeavesWhatKafkaHasToItsLeaseWhenAHandOverTakesTooLong) {
   Flusher flusher(world_);
   flusher.producer.Hold();
