@@ -157,6 +157,13 @@ void FakeConsumer::Revoke(const std::vector<ShardId>& shards, bool lost) {
   for (const ShardId shard : shards) assigned_.erase(shard);
 }
 
+void FakeConsumer::Evict(const std::vector<ShardId>& shards) {
+  for (const ShardId shard : shards) {
+    if (const auto found = assigned_.find(shard); found != assigned_.end())
+      found->second.is_evicted = true;
+  }
+}
+
 void FakeConsumer::Notify() {
   std::vector<ShardId> readable;
   for (const auto& [shard, state] : assigned_) {
@@ -230,7 +237,8 @@ bool FakeConsumer::is_paused(ShardId shard) const {
 void FakeConsumer::Commit(ShardId shard, Offset offset,
                           absl::AnyInvocable<void(absl::Status)> done) {
   absl::Status status = absl::OkStatus();
-  if (!assigned_.contains(shard)) {
+  const auto found = assigned_.find(shard);
+  if (found == assigned_.end() || found->second.is_evicted) {
     status = absl::FailedPreconditionError("not assigned");
   } else if (kafka_.commits_fail || !kafka_.is_reachable) {
     status = Unreachable();

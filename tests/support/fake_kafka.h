@@ -133,6 +133,9 @@ class FakeConsumer final : public Consumer {
   // The group's decisions; the listener is told inside the call.
   void Assign(const std::vector<ShardId>& shards);
   void Revoke(const std::vector<ShardId>& shards, bool lost);
+  // The group has given the shards to others and this member does not know yet: it reads on, and
+  // its commits fail, until Revoke tells it.
+  void Evict(const std::vector<ShardId>& shards);
   // Tells the listener of what can be read, as arriving messages would.
   void Notify();
 
@@ -159,6 +162,7 @@ class FakeConsumer final : public Consumer {
   struct Assigned {
     std::optional<Offset> position;  // next to hand out; empty: not started
     bool is_paused = false;
+    bool is_evicted = false;
   };
   // Posts `call` so that it runs only while this consumer lives and is open.
   void PostGuarded(Task call);

@@ -1,0 +1,173 @@
+#include "tests/sim/checks.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tests/support/reference_model.h"
+
+namespace spillway::sim {
+namespace {
+
+using test_support::ReferenceSegment;
+using test_support::ReferenceSpan;
+
+// Values of sentry.segment.id, one of each span.
+std::vector<std::string> SegmentsIn(absl::string_view payload) {
+  constexpr absl::string_view kBefore = R"("sentry.segment.id":{"type":"string","value":")";
+  std::vector<std::string> values;
+  for (size_t at = payload.find(kBefore); at != absl::string_view::npos;
+       at = payload.find(kBefore, at + 1)) {
+    const absl::string_view value = payload.substr(at + kBefore.size());
+    values.emplace_back(value.substr(0, value.find('"')));
+  }
+  return values;
+}
+
+}  // namespace
+
+Checks::Checks(const Mix& mix, DataPlane& plane, const InputLog& input)
+    : mix_(mix), plane_(plane), input_(input) {}
+
+void Checks::Fail(const std::string& what) {
+  if (wrong_.empty()) wrong_ = what;
+}
+
+void Checks::ReadOutput() {
+  const auto& output = plane_.world.kafka.partition(kOutput, 0).records;
+  const auto& letters = plane_.world.kafka.partition(ingest::kLetters, 0).records;
+  times_sent_.resize(input_.records().size());
+  dead_letters_.resize(input_.records().size());
+  while (sent_.size() < output.size()) {
+    const std::string& payload = output[sent_.size()].payload;
+    Sent& sent = sent_.emplace_back(Sent{TagsIn(payload), SegmentsIn(payload)});
+    for (const size_t tag : sent.tags) ++times_sent_[tag];
+  }
+  for (; letters_read_ < letters.size(); ++letters_read_) {
+    for (const size_t tag : TagsIn(letters[letters_read_].payload)) ++dead_letters_[tag];
+  }
+}
+
+// A part whose owners keep dying goes to the dead letter topic in the end.
+bool Checks::HasLeft(const InputRecord& record) const {
+  if (!record.is_valid) return dead_letters_[record.tag] > 0;
+  return times_sent_[record.tag] > 0 || (mix_.flush_crash > 0 && dead_letters_[record.tag] > 0);
+}
+
+void Checks::AfterStep() {
+  const Offset low = plane_.committed();
+  if (low == low_) return;
+  if (low < low_) return Fail(absl::StrCat("C fell from ", low_, " to ", low));
+  ReadOutput();
+  for (Offset offset = low_; offset < low; ++offset) {
+    if (!HasLeft(input_.at(offset))) Fail(absl::StrCat("C = ", low, " is above ", offset));
+  }
+  low_ = low;
+}
+
+void Checks::OnNewLog() { low_ = 0; }
+
+bool Checks::IsQuiet() {
+  const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
+  return shard != nullptr && plane_.committed() == input_.end() && shard->due.empty() &&
+         shard->claims.empty() && shard->lists.empty() && shard->references.empty();
+}
+
+std::string Checks::Position() const {
+  const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
+  if (shard == nullptr) return "no shard in Redis";
+  std::string text =
+      absl::StrCat("end ", input_.end(), ", C ", plane_.committed(), ", W ", shard->watermark,
+                   ", clock ", shard->clock.ms, ", redis time ", plane_.world.now().ms, ", due ",
+                   shard->due.size(), ", claims ", shard->claims.size(), ", lists ",
+                   shard->lists.size(), ", references ", shard->references.size());
+  ingest::ShardSession* session = plane_.world.worker(plane_.ingest_owner()).session();
+  if (session == nullptr) return text + ", no session";
+  absl::StrAppend(&text, ", gate ", session->gate().is_closed() ? "closed " : "open, ", "session ",
+                  session->is_live() ? "live " : "not live ", session->trouble());
+  return text;
+}
+
+void Checks::AtEnd() {
+  AfterStep();
+  if (!IsQuiet()) return Fail(absl::StrCat("does not come to rest: ", Position()));
+  ReadOutput();
+  CheckNothingIsLost();
+  if (!mix_.PermitsDuplicates()) CheckNothingIsDoubled();
+  CheckLedger();
+  if (mix_.is_generous) CheckSegments();
+}
+
+void Checks::CheckNothingIsLost() {
+  for (size_t i = 0; i < input_.records().size(); ++i) {
+    const InputRecord& record = input_.records()[i];
+    if (record.is_gone || HasLeft(record)) continue;
+    Fail(absl::StrCat("lost: ", record.is_valid ? "span " : "dead letter of message ", i, ", tag ",
+                      record.tag));
+  }
+}
+
+void Checks::CheckNothingIsDoubled() {
+  for (const InputRecord& record : input_.records()) {
+    const size_t times = times_sent_[record.tag];
+    if (times <= input_.copies(record.tag)) continue;
+    Fail(absl::StrCat("tag ", record.tag, " came ", input_.copies(record.tag), " times and left ",
+                      times, " times"));
+  }
+}
+
+void Checks::CheckLedger() {
+  buffer::AuditReply audit;
+  plane_.world.store.Audit(ingest::kShard, [&](const auto& result) { audit = result.value; });
+  plane_.Settle();
+  if (audit.residual != 0) Fail(absl::StrCat("the ledger cannot explain ", audit.residual));
+  const buffer::Ledger& ledger = audit.summary.ledger;
+  if (ledger.messages != ledger.accepted + ledger.rejected + ledger.filtered)
+    Fail("messages differ from accepted + rejected + filtered");
+}
+
+// Every expected segment leaves as one message, its spans in order. Spans tell their segment,
+// unless they came with an attribute that says something else.
+void Checks::CheckSegments() {
+  std::vector<ReferenceSpan> spans;
+  std::vector<size_t> tags;
+  std::set<size_t> own_word;  // tags
+  for (const InputRecord& record : input_.records()) {
+    if (!record.is_valid) continue;
+    spans.push_back(record.span);
+    tags.push_back(record.tag);
+    if (!record.span.segment_id.empty()) own_word.insert(record.tag);
+  }
+  using Message = std::pair<std::string, std::vector<size_t>>;  // segment, tags
+  std::multiset<Message> expected, left;
+  for (const ReferenceSegment& segment : test_support::ExpectedSegments(spans).segments) {
+    Message message;
+    for (const size_t at : segment.spans) {
+      message.second.push_back(tags[at]);
+      if (!own_word.contains(tags[at])) message.first = segment.name;
+    }
+    expected.insert(std::move(message));
+  }
+  for (const Sent& sent : sent_) {
+    Message message{"", sent.tags};
+    if (sent.tags.size() != sent.segments.size()) return Fail("a span without its segment");
+    for (size_t i = 0; i < sent.tags.size(); ++i) {
+      if (own_word.contains(sent.tags[i])) continue;
+      if (!message.first.empty() && message.first != sent.segments[i])
+        return Fail("two segments in one message");
+      message.first = sent.segments[i];
+    }
+    left.insert(std::move(message));
+  }
+  if (left == expected) return;
+  const auto text = [](const Message& m) {
+    return absl::StrCat(m.first, ": ", absl::StrJoin(m.second, " "));
+  };
+  const auto [want, got] =
+      std::mismatch(expected.begin(), expected.end(), left.begin(), left.end());
+  Fail(absl::StrCat("segments differ: expected ", want == expected.end() ? "none" : text(*want),
+                    ", left ", got == left.end() ? "none" : text(*got)));
+}
+
+}  // namespace spillway::sim

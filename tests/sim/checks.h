@@ -1,0 +1,61 @@
+// What must hold in a simulation of the data plane, judged from what left it alone.
+#ifndef SPILLWAY_TESTS_SIM_CHECKS_H_
+#define SPILLWAY_TESTS_SIM_CHECKS_H_
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sim/data_plane.h"
+#include "tests/sim/input_log.h"
+#include "tests/sim/mixes.h"
+
+namespace spillway::sim {
+
+// The first broken rule counts.
+class Checks {
+ public:
+  Checks(const Mix& mix, DataPlane& plane, const InputLog& input);
+
+  // After every step: no offset below C is undelivered, and C never falls.
+  void AfterStep();
+  // The input starts again at offset 0, and so does C.
+  void OnNewLog();
+  // Whether nothing is left to do: C at the end of the log, nothing but meta in Redis.
+  bool IsQuiet();
+  // Once it is quiet.
+  void AtEnd();
+
+  // Empty: all is well.
+  const std::string& wrong() const { return wrong_; }
+  void Fail(const std::string& what);
+
+ private:
+  void ReadOutput();
+  bool HasLeft(const InputRecord& record) const;
+  void CheckNothingIsLost();
+  void CheckNothingIsDoubled();
+  void CheckLedger();
+  void CheckSegments();
+  std::string Position() const;
+
+  struct Sent {
+    std::vector<size_t> tags;
+    std::vector<std::string> segments;  // as each span tells
+  };
+
+  const Mix& mix_;
+  DataPlane& plane_;
+  const InputLog& input_;
+  std::vector<Sent> sent_;            // what is on the output topic
+  std::vector<size_t> times_sent_;    // by tag
+  std::vector<size_t> dead_letters_;  // by tag
+  size_t letters_read_ = 0;
+  Offset low_ = 0;  // C as last seen
+  std::string wrong_;
+};
+
+}  // namespace spillway::sim
+
+#endif  // SPILLWAY_TESTS_SIM_CHECKS_H_

@@ -1,0 +1,119 @@
+#include "tests/sim/data_plane.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+
+namespace spillway::sim {
+
+FlushOwner::FlushOwner(ingest::Harness& world, test_support::SeededRandom& random,
+                       const flush::FlushOptions& options)
+    : producer(world.kafka),
+      world_(world),
+      engine_({.clock = world.clock,
+               .store = world.store,
+               .producer = producer,
+               .random = [&random] { return random.Next(); }},
+              options, [this](Instant when) { wake_ = when; }) {}
+
+void FlushOwner::Order(bool owns_shard) {
+  engine_.Obey(
+      {.sequence = ++sequence_,
+       .shards = owns_shard ? std::vector<ShardId>{ingest::kShard} : std::vector<ShardId>{}});
+}
+
+bool FlushOwner::PollIfDue() {
+  if (!wake_ || world_.clock.Now() < *wake_) return false;
+  wake_.reset();
+  engine_.Poll();
+  return true;
+}
+
+DataPlane::DataPlane(test_support::SeededRandom& random, Policy policy)
+    : world(random.Next(), static_cast<int>(kOwners)),
+      random_(random),
+      policy_(std::move(policy)),
+      flushers_(kOwners) {
+  for (size_t i = 0; i < kOwners; ++i) world.worker(i).producer.set_policy(policy_);
+}
+
+void DataPlane::AssignIngest(size_t to, Notice notice) {
+  if (ingest_owner_ < kOwners) {
+    kafka::FakeConsumer& before = world.worker(ingest_owner_).consumer;
+    if (notice != Notice::kLater || to == ingest_owner_) {
+      before.Revoke({ingest::kShard}, notice == Notice::kLost);
+    } else {
+      before.Evict({ingest::kShard});
+      evicted_.push_back(ingest_owner_);
+    }
+  }
+  ingest_owner_ = to;
+  // One that gets the shard back learns first that it had lost it.
+  if (std::erase(evicted_, to) > 0) world.worker(to).consumer.Revoke({ingest::kShard}, true);
+  world.worker(to).consumer.Assign({ingest::kShard});
+}
+
+void DataPlane::TellEvicted() {
+  for (const size_t owner : std::exchange(evicted_, {})) {
+    world.worker(owner).consumer.Revoke({ingest::kShard}, true);
+  }
+}
+
+void DataPlane::CrashIngest(size_t owner) {
+  std::erase(evicted_, owner);
+  world.ReplaceWorker(owner);
+  world.worker(owner).producer.set_policy(policy_);
+  if (owner != ingest_owner_) return;
+  ingest_owner_ = kOwners;
+  AssignIngest(random_.Below(kOwners), Notice::kRevoked);
+}
+
+void DataPlane::StartFlush(size_t owner) {
+  flushers_[owner] = std::make_unique<FlushOwner>(world, random_, flush_options);
+  flushers_[owner]->producer.set_policy(policy_);
+}
+
+void DataPlane::AssignFlush(size_t to) {
+  for (size_t i = 0; i < kOwners; ++i) {
+    if (flushers_[i] == nullptr) StartFlush(i);
+  }
+  const size_t before = std::exchange(flush_owner_, to);
+  if (before == to) return;
+  if (before < kOwners) flushers_[before]->Order(false);
+  flushers_[to]->Order(true);
+}
+
+void DataPlane::CrashFlush(size_t owner) {
+  StartFlush(owner);
+  if (owner == flush_owner_) flushers_[owner]->Order(true);
+}
+
+bool DataPlane::StepOnce() {
+  constexpr uint64_t kKinds = 2 + 2 * kOwners;
+  const uint64_t first = random_.Below(kKinds);
+  for (uint64_t i = 0; i < kKinds; ++i) {
+    const uint64_t kind = (first + i) % kKinds;
+    const bool has_run = kind == 0            ? world.kafka.RunOne()
+                         : kind == 1          ? world.store.RunOneCallback()
+                         : kind < 2 + kOwners ? world.worker(kind - 2).RunDue()
+                                              : flushers_[kind - 2 - kOwners]->PollIfDue();
+    if (has_run) return true;
+  }
+  return false;
+}
+
+void DataPlane::Settle() {
+  for (int steps = 0; StepOnce(); ++steps) CHECK(steps < 1'000'000, "the data plane must rest");
+}
+
+void DataPlane::Advance(Duration time) {
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(time);
+  world.clock.Advance(whole);
+  world.store.Advance(whole);
+  for (size_t i = 0; i < kOwners; ++i) world.worker(i).consumer.Notify();
+}
+
+Offset DataPlane::committed() { return world.committed().value_or(0); }
+
+}  // namespace spillway::sim

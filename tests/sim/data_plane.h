@@ -1,0 +1,82 @@
+// The whole data plane in one thread: ingest sessions and flush engines over one fake Kafka and one
+// fake Redis, on a clock that only the simulation moves.
+#ifndef SPILLWAY_TESTS_SIM_DATA_PLANE_H_
+#define SPILLWAY_TESTS_SIM_DATA_PLANE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/seeded_random.h"
+#include "worker/flush/flush_engine.h"
+#include "worker/ingest/session_harness.h"
+
+namespace spillway::sim {
+
+inline constexpr char kOutput[] = "buffered-segments";
+
+// One flush process.
+class FlushOwner {
+ public:
+  FlushOwner(ingest::Harness& world, test_support::SeededRandom& random,
+             const flush::FlushOptions& options);
+  void Order(bool owns_shard);  // the control plane's word
+  bool PollIfDue();             // true if anything was due
+
+  kafka::FakeProducer producer;
+
+ private:
+  const ingest::Harness& world_;
+  flush::FlushEngine engine_;
+  std::optional<Instant> wake_;
+  uint64_t sequence_ = 0;
+};
+
+class DataPlane {
+ public:
+  static constexpr size_t kOwners = 3;  // of each role
+  using Policy = kafka::FakeProducer::Policy;
+
+  // Nobody owns the shard yet. `policy`: what becomes of every message produced.
+  DataPlane(test_support::SeededRandom& random, Policy policy);
+
+  // Ingest: the group gives the shard to `to`. How the one that had it learns of it:
+  enum class Notice { kRevoked, kLost, kLater };
+  void AssignIngest(size_t to, Notice notice);
+  void TellEvicted();  // those that were to learn it later
+  void CrashIngest(size_t owner);
+  void AssignFlush(size_t to);
+  void CrashFlush(size_t owner);
+
+  // Runs one thing that waits, in an order that `random` chooses; false: nothing waits.
+  bool StepOnce();
+  void Advance(Duration time);  // and nothing else
+  void Settle();                // until nothing waits
+
+  // C as committed; 0: none.
+  Offset committed();
+  size_t ingest_owner() const { return ingest_owner_; }
+  size_t flush_owner() const { return flush_owner_; }
+  FlushOwner& flusher(size_t owner) { return *flushers_[owner]; }
+
+  ingest::Harness world;
+  flush::FlushOptions flush_options;  // as of the next start
+
+ private:
+  void StartFlush(size_t owner);
+
+  test_support::SeededRandom& random_;
+  Policy policy_;
+  std::vector<std::unique_ptr<FlushOwner>> flushers_;
+  std::vector<size_t> evicted_;
+  size_t ingest_owner_ = kOwners;  // kOwners: nobody
+  size_t flush_owner_ = kOwners;
+};
+
+}  // namespace spillway::sim
+
+#endif  // SPILLWAY_TESTS_SIM_DATA_PLANE_H_
