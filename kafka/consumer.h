@@ -112,9 +112,10 @@ struct ConsumerConfig {
 };
 
 // Sets group.id, cooperative-sticky, earliest, no auto commit, end-of-partition events; and, unless
-// the properties say otherwise, session.timeout.ms=10000 and queued.max.messages.kbytes=16384, which
-// bounds what is fetched ahead for each partition. `listener` and `loop` must outlive the consumer.
-// Errors: INVALID_ARGUMENT naming the property. Unreachable brokers are no error: it keeps trying.
+// the properties say otherwise, session.timeout.ms=10000 and queued.max.messages.kbytes=16384,
+// which bounds what is fetched ahead for each partition. `listener` and `loop` must outlive the
+// consumer. Errors: INVALID_ARGUMENT naming the property. Unreachable brokers are no error: it
+// keeps trying.
 absl::StatusOr<std::unique_ptr<Consumer>> MakeConsumer(const ConsumerConfig& config, Loop& loop,
                                                        ConsumerListener& listener);
 

@@ -273,6 +273,8 @@ TEST_P(ConsumerContractTest, PartitionsMoveToANewMemberAndBack) {
   // Two of them read, two not yet started: both kinds must be able to move.
   ASSERT_TRUE(one->StartAt(ShardId{0}, 0).ok());
   ASSERT_TRUE(one->StartAt(ShardId{3}, 0).ok());
+  ASSERT_TRUE(
+      RunUntil(loop_, [&] { return one->IsAtEnd(ShardId{0}) && one->IsAtEnd(ShardId{3}); }));
   std::optional<absl::Status> last_commit;
   first.on_revoked = [&](const std::vector<ShardId>& shards) {
     one->Commit(shards.front(), 11, [&](absl::Status status) { last_commit = status; });
@@ -299,6 +301,27 @@ TEST_P(ConsumerContractTest, PartitionsMoveToANewMemberAndBack) {
   ASSERT_TRUE(one->StartAt(moved, 7).ok());
   ASSERT_TRUE(RunUntil(loop_, [&] { return one->IsAtEnd(moved); }));
   EXPECT_EQ(first.offsets[moved.value], Range(7, 20));
+}
+
+// A rebalance makes librdkafka pause what is read and go on: neither a gap nor a second delivery.
+TEST_P(ConsumerContractTest, APartitionAtItsEndGoesOnThereAfterARebalance) {
+  broker_->CreateTopic(topic_, 2);
+  for (int p = 0; p < 2; ++p) AppendNumbers(*broker_, topic_, p, 0, 20);
+  Reader first, second;
+  const std::unique_ptr<Consumer> one = Join(first);
+  ASSERT_TRUE(JoinedWith(first, 2));
+  for (int p = 0; p < 2; ++p) ASSERT_TRUE(one->StartAt(ShardId{p}, 0).ok());
+  ASSERT_TRUE(
+      RunUntil(loop_, [&] { return one->IsAtEnd(ShardId{0}) && one->IsAtEnd(ShardId{1}); }));
+  const std::unique_ptr<Consumer> two = Join(second);
+  ASSERT_TRUE(RunUntil(
+      loop_, [&] { return first.held.size() == 1 && second.held.size() == 1; },
+      std::chrono::seconds(40)));
+  const ShardId kept = first.held.front();
+  AppendNumbers(*broker_, topic_, kept.value, 20, 20);
+  ASSERT_TRUE(RunUntil(loop_, [&] { return first.offsets[kept.value].size() >= 40; }));
+  ASSERT_TRUE(RunUntil(loop_, [&] { return one->IsAtEnd(kept); }));
+  EXPECT_EQ(first.offsets[kept.value], Range(0, 40));
 }
 
 TEST_P(ConsumerContractTest, ReadsFarMoreThanItsQueueHolds) {

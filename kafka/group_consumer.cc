@@ -128,6 +128,7 @@ void GroupConsumer::Assigned(const rd_kafka_topic_partition_list_t* list) {
   if (is_closed_) return;
   if (!accepted.ok()) listener_.OnError(accepted, false);
   const std::vector<ShardId> shards = ShardsOf(list);
+  RestartAll();
   for (const ShardId shard : shards) partitions_.try_emplace(shard);
   if (!shards.empty()) listener_.OnAssigned(shards);
 }
@@ -142,7 +143,32 @@ void GroupConsumer::Revoked(const rd_kafka_topic_partition_list_t* list, bool lo
     found->second.DropCarried();
     partitions_.erase(found);
   }
-  if (!is_closed_ && !given_back.ok()) listener_.OnError(given_back, false);
+  if (is_closed_) return;
+  if (!given_back.ok()) listener_.OnError(given_back, false);
+  RestartAll();
+}
+
+// librdkafka pauses everything while the group decides, and goes on from the offset behind what it
+// has handed out last. The end of a partition counts as one offset there, so it would leave out the
+// next message (2.8). Started anew, each goes on where we know it stands.
+void GroupConsumer::RestartAll() {
+  std::vector<ShardId> started;
+  for (const auto& [shard, partition] : partitions_) {
+    if (partition.is_started()) started.push_back(shard);
+  }
+  Restart(started);
+}
+
+void GroupConsumer::Restart(const std::vector<ShardId>& shards) {
+  if (shards.empty()) return;
+  for (const ShardId shard : shards) {
+    Partition& partition = partitions_.at(shard);
+    partition.DropCarried();
+    if (partition.is_at_end) partition.is_end_doubtful = true;  // until told again
+  }
+  absl::Status status = RemoveFromAssignment(shards);
+  if (status.ok()) status = AddToAssignment(shards);
+  if (!status.ok()) listener_.OnError(status, false);
 }
 
 absl::Status GroupConsumer::AddToAssignment(const std::vector<ShardId>& shards) {
@@ -224,10 +250,7 @@ void GroupConsumer::ConfirmEnds() {
       again.push_back(shard);
     }
   }
-  if (again.empty()) return;
-  absl::Status status = RemoveFromAssignment(again);
-  if (status.ok()) status = AddToAssignment(again);
-  if (!status.ok()) listener_.OnError(status, false);
+  Restart(again);
 }
 
 // ---- reading

@@ -78,6 +78,8 @@ class GroupConsumer final : public Consumer {
   void PollGroup();
   void DoubtEnds();
   void ConfirmEnds();
+  void RestartAll();
+  void Restart(const std::vector<ShardId>& shards);
   bool Fetch(Partition& partition, size_t limit);
   void TakeEvent(Partition& partition, rd_kafka_message_t* message);
   absl::Status AddToAssignment(const std::vector<ShardId>& shards);
