@@ -62,13 +62,20 @@ void AddLists(Command& command, const ShardKeys& keys, const std::vector<Part>& 
     for (const PartName& reference : part.references) command.Add(keys.part(reference));
   }
 }
+// Per part the number of its references; nothing if none has any, as is usual.
+template <typename Part>
+size_t ReferenceCounts(const std::vector<Part>& parts) {
+  return ListCount(parts) == parts.size() ? 0 : parts.size();
+}
 template <typename Part>
 void AddReferenceCounts(Command& command, const std::vector<Part>& parts) {
+  if (ReferenceCounts(parts) == 0) return;
   for (const Part& part : parts) command.Add(static_cast<int64_t>(part.references.size()));
 }
 
 Command MakeClaim(const ShardKeys& keys, const ClaimRequest& request) {
-  Command command(scripts::kClaim, 6 + ListCount(request.parts), 3 + request.parts.size());
+  Command command(scripts::kClaim, 6 + ListCount(request.parts),
+                  3 + ReferenceCounts(request.parts));
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
                   keys.claim(request.id)});
   AddLists(command, keys, request.parts);
@@ -105,7 +112,7 @@ Claim ReadClaim(const Reply& r, const ClaimRequest& request) {
 }
 
 Command MakeAcknowledge(const ShardKeys& keys, const AcknowledgeRequest& request) {
-  Command command(scripts::kAck, 5 + ListCount(request.parts), 5 + request.parts.size());
+  Command command(scripts::kAck, 5 + ListCount(request.parts), 5 + ReferenceCounts(request.parts));
   command.AddAll(
       {keys.meta(), keys.references(), keys.inflight(), keys.attempts(), keys.claim(request.id)});
   AddLists(command, keys, request.parts);

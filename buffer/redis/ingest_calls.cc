@@ -37,14 +37,41 @@ int64_t CountResurrected(const TakeReply& reply, Offset from, Offset committed) 
   });
 }
 
-size_t ArgumentCount(const AddPart& part) { return 3 + 2 * part.references.size(); }
+// The parts of an add in the order its script wants them.
+struct AddOrder {
+  std::vector<const AddPart*> plain;  // with score and chunk, without references; new lists first
+  size_t new_lists = 0;               // among the plain ones
+  std::vector<const AddPart*> rest;
+  bool has_payload = false;
+};
 
-void AddPartTo(Command& command, const AddPart& part) {
+AddOrder OrderOf(const AddRequest& request) {
+  AddOrder order;
+  order.plain.reserve(request.parts.size());
+  for (const AddPart& part : request.parts) {
+    const bool is_plain = !part.is_absorbed && part.references.empty() && !part.chunk.empty();
+    (is_plain ? order.plain : order.rest).push_back(&part);
+    order.has_payload |= !part.chunk.empty() || !part.references.empty();
+  }
+  // A list has the name of the span that opened it: what W has not passed does not exist yet.
+  const auto old_lists = std::ranges::stable_partition(order.plain, [&](const AddPart* part) {
+    return part->name.offset >= request.expected_watermark;
+  });
+  order.new_lists = order.plain.size() - old_lists.size();
+  return order;
+}
+
+void AddScore(Command& command, const AddPart& part) {
+  const auto header = DecodeHeader(part.chunk);
+  command.Add(DueScore(part.deadline, header.ok() ? header->part_bytes : 0));
+}
+
+void AddRest(Command& command, const AddPart& part) {
+  command.Add(part.name.ToString());
   if (part.is_absorbed) {
     command.Add("");
   } else {
-    const auto header = DecodeHeader(part.chunk);
-    command.Add(DueScore(part.deadline, header.ok() ? header->part_bytes : 0));
+    AddScore(command, part);
   }
   command.Add(part.chunk).Add(static_cast<int64_t>(part.references.size()));
   std::string entry;
@@ -56,15 +83,13 @@ void AddPartTo(Command& command, const AddPart& part) {
 }
 
 Command MakeAdd(const ShardKeys& keys, const AddRequest& request) {
-  size_t arguments = 12;
-  bool has_payload = false;
-  for (const AddPart& part : request.parts) {
-    arguments += ArgumentCount(part);
-    has_payload = has_payload || !part.chunk.empty() || !part.references.empty();
-  }
+  const AddOrder order = OrderOf(request);
+  size_t arguments = 14 + 3 * order.plain.size();
+  for (const AddPart* part : order.rest) arguments += 4 + 2 * part->references.size();
   Command command(scripts::kAdd, 4 + request.parts.size(), arguments);
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight()});
-  for (const AddPart& part : request.parts) command.Add(keys.part(part.name));
+  for (const AddPart* part : order.plain) command.Add(keys.part(part->name));
+  for (const AddPart* part : order.rest) command.Add(keys.part(part->name));
   command.Add(EpochText(request.epoch))
       .Add(request.expected_watermark)
       .Add(request.expected_clock.ms)
@@ -75,8 +100,15 @@ Command MakeAdd(const ShardKeys& keys, const AddRequest& request) {
                                ledger.rejected, ledger.filtered, ledger.resurrected}) {
     command.Add(static_cast<int64_t>(count));
   }
-  command.Add(has_payload ? "1" : "0");
-  for (const AddPart& part : request.parts) AddPartTo(command, part);
+  command.Add(order.has_payload ? "1" : "0")
+      .Add(static_cast<int64_t>(order.plain.size()))
+      .Add(static_cast<int64_t>(order.new_lists));
+  for (const AddPart* part : order.plain) {
+    AddScore(command, *part);
+    command.Add(part->name.ToString());
+  }
+  for (const AddPart* part : order.plain) command.Add(part->chunk);
+  for (const AddPart* part : order.rest) AddRest(command, *part);
   return command;
 }
 

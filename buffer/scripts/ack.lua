@@ -1,8 +1,8 @@
 -- Ends a claim whose parts have been delivered: deletes them. Accepted from anyone who names the
 -- claim, its lease end, its parts and their references; everything else is counted as stale.
 -- KEYS: meta, refs, inflight, attempts, claim, then per part its list and its references' lists
--- ARGV: claim id, lease end, acknowledged, dead lettered and quarantined spans, then per part the
---       number of its references
+-- ARGV: claim id, lease end, acknowledged, dead lettered and quarantined spans; then, if any part
+--       has references, per part the number of them
 -- Returns: 1 if the claim was known, Redis TIME
 -- include: common.lua
 local meta, refs, inflight, attempts, claim = unpack(KEYS, 1, 5)
@@ -15,29 +15,48 @@ if wrong then return wrong end
 local now = micros(redis_time())
 local held = call('LRANGE', claim, 0, -1)
 
-local names, declared, k, name_at = {}, {}, 6, #meta + 1
-for i = 1, #ARGV - 5 do
-  names[i] = string.sub(KEYS[k], name_at)
-  if ARGV[i + 5] ~= '0' then
-    local references = {}
-    for j = k + 1, k + tonumber(ARGV[i + 5]) do
+local names, declared = {}, {}
+-- Usually the parts come as the claim has them: then no name has to be cut out of its key.
+local function are_as_held()
+  local prefix = list_prefix(meta)
+  if #ARGV > 5 or #held ~= 1 + 2 * (#KEYS - 5) then return false end
+  for i = 1, #KEYS - 5 do
+    names[i] = held[2 * i]
+    if KEYS[5 + i] ~= prefix .. names[i] then return false end
+  end
+  return true
+end
+local function read_names()
+  local k, name_at = 6, #meta + 1
+  names = {}
+  while k <= #KEYS do
+    local i, references = #names + 1, {}
+    names[i] = string.sub(KEYS[k], name_at)
+    for j = k + 1, k + (ARGV[i + 5] or 0) do
       references[#references + 1] = string.sub(KEYS[j], name_at)
     end
     declared[i] = table.concat(references, ' ')
-    k = k + #references
+    k = k + 1 + #references
   end
-  k = k + 1
+end
+local function are_the_same_parts()
+  read_names()
+  if #held ~= 1 + 2 * #names then return false end
+  local open = {}
+  for j = 2, #held, 2 do open[held[j]] = true end
+  for i = 1, #names do
+    if not open[names[i]] then return false end
+    open[names[i]] = nil
+  end
+  return true
 end
 
 local function is_known()
   if not held[1] or string.match(held[1], '%d+$') ~= ARGV[2] then return false end
-  if #held ~= 1 + 2 * #names then return false end
-  local open = {}
-  for j = 2, #held, 2 do open[held[j]] = true end
+  if not are_as_held() and not are_the_same_parts() then return false end
   local stored = hash_values(refs, names)
   for i = 1, #names do
-    if not open[names[i]] or (declared[i] or '') ~= (stored[i] or '') then return false end
-    open[names[i]] = nil
+    if (declared[i] or '') ~= (stored[i] or '') then return false end
   end
   return true
 end

@@ -1,7 +1,8 @@
 -- Claims the named parts under a lease, skipping those no longer due; the same id again returns the
 -- same claim. A due part without its list leaves `due` and is counted as orphan.
 -- KEYS: meta, due, refs, inflight, attempts, claim, then per part its list and its references' lists
--- ARGV: flush epoch, claim id, lease in ms, then per part the number of its references
+-- ARGV: flush epoch, claim id, lease in ms; then, if any part has references, per part the number
+--       of them
 -- Returns: lease end ('' if there is no claim), Redis TIME, marks, {what was orphaned …}, then flat
 --          for each part: index in the request, score, lengths of its lists
 -- include: common.lua
@@ -12,22 +13,62 @@ if m[1] ~= ARGV[1] then return {err = 'FENCED ' .. m[1]} end
 local wrong = wrong_type(due, 'zset') or wrong_type(refs, 'hash') or wrong_type(inflight, 'zset')
   or wrong_type(attempts, 'hash') or wrong_type(claim, 'list')
 if wrong then return wrong end
-local now, highest, name_at = redis_time(), highest_due(m[2]), #meta + 1
+local now, highest = redis_time(), highest_due(m[2])
+local lease_end = micros(now + ARGV[3] * 1000)
+local held = call('LRANGE', claim, 0, -1)
+local out = {'', micros(now), m[3], {}}
+
+local function open_claim(count, lowest, orphans)
+  if count > 0 then
+    out[1] = lease_end
+    call('ZADD', inflight, lowest, ARGV[2] .. ' ' .. m[1] .. ' ' .. lease_end)
+  end
+  call('HSET', meta, 'claimed', m[4] + count, 'changes', m[5] + 1, 'orphan', (m[6] or 0) + orphans)
+  return out
+end
+
+-- Usually what is asked for is the first of what is due, in order, without references, and every
+-- list is there. Then nothing is looked up or taken out part by part. Nil: it is not so, and
+-- nothing was changed.
+local function claim_the_first()
+  local count = #KEYS - 6
+  if held[1] or #ARGV > 3 or count == 0 then return nil end
+  local page = call('ZRANGEBYSCORE', due, '-inf', highest, 'WITHSCORES', 'LIMIT', 0, count)
+  if #page ~= 2 * count then return nil end
+  local prefix, names, lines, at = list_prefix(meta), {}, {unpack(out)}, 4
+  for i = 1, count do
+    local name, list = page[2 * i - 1], KEYS[6 + i]
+    if list ~= prefix .. name then return nil end
+    local length = list_length(list)
+    if length == 0 then return nil end
+    names[i] = name
+    lines[at + 1], lines[at + 2], lines[at + 3] = i, page[2 * i], length
+    at = at + 3
+  end
+  local known = hash_values(refs, names)
+  for i = 1, #known do
+    if known[i] then return nil end
+  end
+  call('ZREMRANGEBYRANK', due, 0, count - 1)
+  call('RPUSH', claim, m[1] .. ' ' .. lease_end)
+  in_pages('RPUSH', claim, page)
+  out = lines
+  return open_claim(count, page[2], 0)
+end
+local claimed = claim_the_first()
+if claimed then return claimed end
 
 -- The parts asked for: list i stands at KEYS[first[i]], its references up to KEYS[last[i]].
-local sub, count = string.sub, #ARGV - 3
+local sub, name_at = string.sub, #meta + 1
 local names, first, last = {}, {}, {}
-local k = 7
-for i = 1, count do
-  names[i], first[i] = sub(KEYS[k], name_at), k
-  local references = ARGV[i + 3]
-  if references ~= '0' then k = k + references end
-  last[i] = k
-  k = k + 1
+local k, count, at = 7, 0, 4
+while k <= #KEYS do
+  count = count + 1
+  names[count], first[count], last[count] = sub(KEYS[k], name_at), k, k + (ARGV[count + 3] or 0)
+  k = last[count] + 1
 end
 
 -- The reply is flat: one table less for every part.
-local out, at = {'', micros(now), m[3], {}}, 4
 local function describe(i, score, own_length)
   out[at + 1], out[at + 2], out[at + 3] = i, score, own_length
   at = at + 3
@@ -37,7 +78,6 @@ local function describe(i, score, own_length)
   end
 end
 
-local held = call('LRANGE', claim, 0, -1)
 if held[1] then
   local index = {}
   for i = 1, count do index[names[i]] = i end
@@ -61,9 +101,8 @@ local function declared_references(i)
   for j = first[i] + 1, last[i] do references[#references + 1] = sub(KEYS[j], name_at) end
   return table.concat(references, ' ')
 end
-local lease_end = micros(now + ARGV[3] * 1000)
-local entries, entry_count, leaving, orphans, lost_lists = {m[1] .. ' ' .. lease_end}, 1, {}, out[4], {}
-local lowest = math.huge
+local entries, entry_count, leaving = {m[1] .. ' ' .. lease_end}, 1, {}
+local orphans, lost_lists, lowest = out[4], {}, math.huge
 for i = 1, count do
   local score = scores[i]
   local lies_at = score and tonumber(score)
@@ -95,12 +134,5 @@ if #orphans > 0 then
   in_pages('HDEL', refs, orphans)
   for i = 1, #lost_lists do call('UNLINK', lost_lists[i]) end
 end
-local claimed = (entry_count - 1) / 2
-if claimed > 0 then
-  out[1] = lease_end
-  in_pages('RPUSH', claim, entries)
-  call('ZADD', inflight, lowest, ARGV[2] .. ' ' .. entries[1])
-end
-call('HSET', meta, 'claimed', m[4] + claimed, 'changes', m[5] + 1,
-  'orphan', (m[6] or 0) + #orphans)
-return out
+if entry_count > 1 then in_pages('RPUSH', claim, entries) end
+return open_claim((entry_count - 1) / 2, lowest, #orphans)

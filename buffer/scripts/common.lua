@@ -18,6 +18,11 @@ local function micros(time)
   return string.format('%.0f', time)
 end
 
+-- The key of a part's list is this and the part's name.
+local function list_prefix(meta)
+  return string.sub(meta, 1, -2) .. 'p'
+end
+
 -- Calls command(key, …) with the elements of `list`, 1000 at a time.
 local function in_pages(command, key, list)
   for i = 1, #list, 1000 do

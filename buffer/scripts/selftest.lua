@@ -11,6 +11,7 @@ local tries = {
   {'ZADD', set, '1', 'a', '2', 'b'}, {'ZCARD', set}, {'ZCOUNT', set, '-inf', '1'},
   {'ZMSCORE', set, 'a', 'c'}, {'ZRANGE', set, '0', '0', 'WITHSCORES'},
   {'ZRANGEBYSCORE', set, '(1', '+inf', 'WITHSCORES', 'LIMIT', '0', '1'}, {'ZREM', set, 'a'},
+  {'ZREMRANGEBYRANK', set, '0', '0'},
   {'RPUSH', list, 'a', 'b'}, {'LLEN', list}, {'LINDEX', list, '-1'}, {'LRANGE', list, '0', '-1'},
   {'UNLINK', hash, set, list},
 }
