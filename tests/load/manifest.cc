@@ -15,7 +15,8 @@
 namespace spillway::load {
 namespace {
 
-constexpr uint64_t kFormatVersion = 1;
+// Of the manifest and of the messages that its options make: a new generator, a new version.
+constexpr uint64_t kFormatVersion = 2;
 
 constexpr std::array<std::pair<Shape, absl::string_view>, 5> kShapeNames = {{
     {Shape::kRealistic, "realistic"},

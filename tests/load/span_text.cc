@@ -51,22 +51,32 @@ struct Operation {
   absl::string_view name;
   absl::string_view kind;
   absl::string_view attributes;  // ends with a comma
+  absl::string_view frames;      // the innermost of its stack, for the shapes of fixed size
 };
 
 constexpr std::array<Operation, 6> kOperations = {{
     {"GET /api/v1/orders/{order_id}", "server",
-     R"("http.request.method":{"type":"string","value":"GET"},"http.route":{"type":"string","value":"/api/v1/orders/{order_id}"},"sentry.op":{"type":"string","value":"http.server"},)"},
+     R"("http.request.method":{"type":"string","value":"GET"},"http.route":{"type":"string","value":"/api/v1/orders/{order_id}"},"sentry.op":{"type":"string","value":"http.server"},)",
+     "orders.views.show:88 < orders.store.load:214"},
     {"POST /api/v1/carts", "client",
-     R"("http.request.method":{"type":"string","value":"POST"},"url.full":{"type":"string","value":"https://checkout.example.com/api/v1/carts?expand=items"},"sentry.op":{"type":"string","value":"http.client"},)"},
+     R"("http.request.method":{"type":"string","value":"POST"},"url.full":{"type":"string","value":"https://checkout.example.com/api/v1/carts?expand=items"},"sentry.op":{"type":"string","value":"http.client"},)",
+     "carts.api.create:57 < billing.quote.total:139"},
     {"SELECT orders", "client",
-     R"("db.system":{"type":"string","value":"postgresql"},"db.statement":{"type":"string","value":"SELECT id, total, currency FROM orders WHERE customer_id = %s ORDER BY created_at DESC LIMIT 50"},"sentry.op":{"type":"string","value":"db"},)"},
+     R"("db.system":{"type":"string","value":"postgresql"},"db.statement":{"type":"string","value":"SELECT id, total, currency FROM orders WHERE customer_id = %s ORDER BY created_at DESC LIMIT 50"},"sentry.op":{"type":"string","value":"db"},)",
+     "db.cursor.execute:73 < orders.query.recent:41"},
     {"GET cart:*", "client",
-     R"("db.system":{"type":"string","value":"redis"},"cache.hit":{"type":"boolean","value":true},"sentry.op":{"type":"string","value":"cache.get"},)"},
+     R"("db.system":{"type":"string","value":"redis"},"cache.hit":{"type":"boolean","value":true},"sentry.op":{"type":"string","value":"cache.get"},)",
+     "redis.pool.call:126 < carts.cache.peek:65"},
     {"orders publish", "producer",
-     R"("messaging.system":{"type":"string","value":"kafka"},"messaging.destination.name":{"type":"string","value":"orders"},"sentry.op":{"type":"string","value":"queue.publish"},)"},
+     R"("messaging.system":{"type":"string","value":"kafka"},"messaging.destination.name":{"type":"string","value":"orders"},"sentry.op":{"type":"string","value":"queue.publish"},)",
+     "kafka.producer.send:92 < outbox.relay.flush:37"},
     {"render_template", "internal",
-     R"("template.name":{"type":"string","value":"orders/detail.html"},"sentry.op":{"type":"string","value":"template.render"},)"},
+     R"("template.name":{"type":"string","value":"orders/detail.html"},"sentry.op":{"type":"string","value":"template.render"},)",
+     "jinja.compiled.root:19 < pages.detail.render:150"},
 }};
+
+// A layer of a service, which runs the next one.
+constexpr absl::string_view kLayerFrame = " < service.run:31";
 
 // What makes parsers stumble, ready to stand in a JSON string.
 constexpr std::array<absl::string_view, 6> kOddTexts = {
@@ -275,14 +285,22 @@ class SpanWriter {
     }
   }
 
-  // Lengthens the last attribute until the message has its fixed size.
+  // Lengthens the last attribute, a stack, until the message has its fixed size.
+  //
+  // The measurements that the design rests on (docs/design.md, "Codec") were made on spans of 1 kB
+  // that zstd 1 brings down to 465 bytes one by one, and to 187 bytes a span when five of a segment
+  // share a frame. Figures of memory and CPU can only be compared with them if these spans do the
+  // same: an operation's own frames make up what its spans do not have in common with others, and
+  // the layers below, a frame repeated, take next to nothing once compressed. A test watches over
+  // the outcome.
   void FillUp() {
-    CHECK(out_.size() <= kFixedSpanBytes, "a fixed-size span has room for its fields");
-    // Always the same text for an operation, as stacks and statements are: spans of one segment
-    // resemble each other, and compress accordingly.
-    SeededRandom place(static_cast<uint64_t>(&operation_ - kOperations.data()));
-    const absl::string_view pad = Pad(place, kFixedSpanBytes - out_.size());
-    out_.insert(pad_at_, pad.data(), pad.size());
+    CHECK(out_.size() + operation_.frames.size() <= kFixedSpanBytes,
+          "a fixed-size span has room for its fields");
+    const size_t layer_bytes = kFixedSpanBytes - out_.size() - operation_.frames.size();
+    std::array<char, kFixedSpanBytes> stack;
+    const auto end = std::copy(operation_.frames.begin(), operation_.frames.end(), stack.begin());
+    for (size_t i = 0; i < layer_bytes; ++i) end[i] = kLayerFrame[i % kLayerFrame.size()];
+    out_.insert(pad_at_, stack.data(), operation_.frames.size() + layer_bytes);
   }
 
   const bool is_realistic_;

@@ -10,7 +10,7 @@
 namespace spillway::load {
 
 // The size of every message of the shapes other than kRealistic.
-inline constexpr size_t kFixedSpanBytes = 1024;
+inline constexpr size_t kFixedSpanBytes = 1000;
 
 // Replaces `out` with the message of `span`. A function of its arguments: writing a span again
 // gives the same bytes. kRealistic messages have 0.4 to 4 kB, now and then with escapes, text

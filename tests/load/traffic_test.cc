@@ -1,5 +1,7 @@
 #include "tests/load/traffic.h"
 
+#include <zstd.h>
+
 #include <map>
 #include <set>
 #include <string>
@@ -77,6 +79,28 @@ TEST(TrafficTest, FixedShapesHaveFixedSizes) {
   EXPECT_EQ(totals.smallest, kFixedSpanBytes);
   EXPECT_EQ(totals.largest, kFixedSpanBytes);
   EXPECT_EQ(totals.traces.size(), 200u);
+}
+
+// Bytes a span of frames that hold a trace's spans each, one after the other.
+double CompressedSpanBytes(Shape shape) {
+  constexpr uint64_t kSpans = 10'000;
+  Traffic traffic({.spans = kSpans, .shape = shape, .base_time_ms = 1'764'000'000'000});
+  std::string frame, compressed(ZSTD_compressBound(20 * kFixedSpanBytes), '\0');
+  size_t bytes = 0;
+  for (Message message; traffic.Next(message);) {
+    frame += message.bytes;
+    if (!message.ends_trace) continue;
+    bytes += ZSTD_compress(compressed.data(), compressed.size(), frame.data(), frame.size(), 1);
+    frame.clear();
+  }
+  return static_cast<double>(bytes) / kSpans;
+}
+
+// As the spans of the measurements in docs/design.md ("Codec") do, so that figures compare.
+TEST(TrafficTest, FixedShapesCompressLikeTheSpansOfTheDesign) {
+  EXPECT_NEAR(static_cast<double>(kFixedSpanBytes), 1'000, 30);
+  EXPECT_NEAR(CompressedSpanBytes(Shape::kOne), 465, 465 * 0.05);
+  EXPECT_NEAR(CompressedSpanBytes(Shape::kFive), 187, 187 * 0.05);
 }
 
 TEST(TrafficTest, RealisticSpansVaryInSizeAndForm) {
