@@ -174,11 +174,7 @@ void ClaimRun::OnLoaded(const std::vector<size_t>& parts,
   const auto is_whole = [](const buffer::LoadedPart& part) { return part.is_complete; };
   if (!result.ok() || result.value.size() != parts.size() ||
       !std::all_of(result.value.begin(), result.value.end(), is_whole)) {
-    // Something else has changed the lists: what was claimed is not what is there.
-    Log(LogLevel::kWarning, "loaded lists differ from the claim",
-        {{"shard", context_.shard.value}, {"claim", claim_.id.ToString()}});
-    must_release_ = true;
-    cause_ = wire::Cause::kOwnership;
+    OnListsChanged();
     for (const size_t i : parts) FreeIfIdle(parts_[i]);
     return;
   }
@@ -189,9 +185,30 @@ void ClaimRun::OnLoaded(const std::vector<size_t>& parts,
   }
 }
 
+// What was claimed is not what is there: Redis was lost or set back, or something else writes.
+void ClaimRun::OnListsChanged() {
+  Log(LogLevel::kWarning, "loaded lists differ from the claim",
+      {{"shard", context_.shard.value}, {"claim", claim_.id.ToString()}});
+  must_release_ = true;
+  cause_ = wire::Cause::kOwnership;
+}
+
+// Loaded before, to be sent again, and not the same: its pieces mean nothing any more. After a loss
+// of Redis another part may have the same name and as many list entries.
+bool ClaimRun::HasChanged(const PartRun& part, const absl::StatusOr<Part>& decoded) {
+  const Piece& piece = part.pieces[0];
+  if (!piece.range) return false;  // the first time
+  if (piece.kind == Piece::Kind::kRawEntries) return decoded.ok();
+  return !decoded.ok() || decoded->spans.size() != part.span_count;
+}
+
 void ClaimRun::Prepare(size_t part_index, const buffer::LoadedPart& loaded) {
   PartRun& part = parts_[part_index];
   absl::StatusOr<Part> decoded = DecodePart(loaded, part.claimed.deadline, context_.decoder);
+  if (HasChanged(part, decoded)) {
+    OnListsChanged();
+    return FreeIfIdle(part);
+  }
   if (!decoded.ok()) {
     Log(LogLevel::kError, "part cannot be decoded",
         {{"shard", context_.shard.value},

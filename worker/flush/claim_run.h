@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "buffer/chunk/chunk.h"
@@ -125,6 +126,8 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   void LoadMore();
   void OnLoaded(const std::vector<size_t>& parts,
                 buffer::StoreResult<std::vector<buffer::LoadedPart>> result);
+  void OnListsChanged();
+  static bool HasChanged(const PartRun& part, const absl::StatusOr<Part>& decoded);
   void Prepare(size_t part, const buffer::LoadedPart& loaded);
   void PrepareDamaged(size_t part, const buffer::LoadedPart& loaded);
   void SendDeadLetter(size_t part, size_t piece, Offset offset, absl::string_view payload);

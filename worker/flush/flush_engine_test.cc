@@ -303,6 +303,28 @@ TEST_F(FlushEngineTest, ReleasesWhatDoesNotMatchTheClaim) {
   ExpectAllDone();
 }
 
+// After a loss of Redis another part may have the same name and as many list entries.
+TEST_F(FlushEngineTest, ReleasesAPartThatIsAnotherWhenItIsLoadedAgain) {
+  Flusher flusher(world_);
+  world_.AddPart(kShard, Family());
+  const PartName part = world_.AddPart(kShard, Family());
+  const PartName smaller = world_.AddPart(kShard, {SpanJson('c')});
+  Answer(flusher, {{1, Delivery::kNotDelivered}});
+  auto& lists = world_.store.shard(kShard)->lists;
+  const std::string before = lists[part][0];
+  world_.UseFaults([&, loads = 0](StoreCall call, ShardId) mutable {
+    if (call == StoreCall::kLoad && ++loads == 2) lists[part][0] = lists[smaller][0];
+    return StoreFault::kNone;
+  });
+  flusher.Own({kShard});
+  const buffer::Ledger& ledger = world_.store.shard(kShard)->ledger;
+  for (int i = 0; i < 200 && ledger.released == 0; ++i) flusher.RunFor(milliseconds(5));
+  EXPECT_EQ(ledger.released, 3u);
+  lists[part][0] = before;
+  flusher.RunFor(seconds(1));
+  ExpectAllDone();
+}
+
 // K9f: quarantined, counted, and the rest of the shard flows.
 TEST_F(FlushEngineTest, QuarantinesWhatItCannotDecode) {
   Flusher flusher(world_);
