@@ -61,12 +61,13 @@ void ShardSession::Schedule() {
 // ---- taking
 
 void ShardSession::TryAgain(Instant) {
-  if (!must_prove_ || committed_ == kNoOffset) return Take();
+  // Not below what was asked for and not answered: it may have counted.
+  const Offset proof = std::max(committed_, highest_asked_);
+  if (!must_prove_ || proof == kNoOffset) return Take();
   // Fenced by somebody: are we still the one that Kafka has assigned?
   phase_ = Phase::kProving;
   parts_.consumer.Commit(
-      shard_, committed_,
-      [this, attempt = std::weak_ptr<bool>(attempt_)](const absl::Status& status) {
+      shard_, proof, [this, attempt = std::weak_ptr<bool>(attempt_)](const absl::Status& status) {
         if (attempt.expired()) return;
         parts_.host.OnKafkaAnswer(status.code() != absl::StatusCode::kUnavailable);
         if (status.ok()) return Take();

@@ -419,6 +419,35 @@ TEST_F(ShardSessionTest, AFencedOwnerThatKafkaDisownsStaysOut) {
   EXPECT_EQ(h.redis().ingest_epoch.number, 52u);
 }
 
+// The proof is a commit: of no less than one that has counted but was not answered yet.
+TEST_F(ShardSessionTest, AFencedOwnerProvesItselfWithoutLoweringC) {
+  Assign();
+  h.Append(SpanText('a', 'a', 0));
+  Finish();
+  h.Append(SpanText('b', 'a', 0));
+  h.Pass(seconds(75));
+  h.Flush();
+  ASSERT_EQ(h.committed(), 1);
+  const auto pass_without_kafka = [&] {  // its answers wait
+    h.clock.Advance(seconds(40));
+    h.store.Advance(seconds(40));
+    while (h.worker().RunDue() || h.store.RunCallbacks() > 0) {
+    }
+  };
+  pass_without_kafka();
+  ASSERT_EQ(h.committed(), 2);
+  h.store.Take(
+      kShard,
+      {.proposed_number = 50, .owner = 9, .input = h.redis().input, .committed = 2, .log_end = 2},
+      [](const auto&) {});
+  pass_without_kafka();
+  EXPECT_FALSE(session().is_live());
+  pass_without_kafka();
+  EXPECT_EQ(h.committed(), 2);
+  h.Pass(seconds(5));
+  EXPECT_TRUE(session().is_live());
+}
+
 TEST_F(ShardSessionTest, ARevokedShardCommitsWhatIsProven) {
   h.options.commit_interval = std::chrono::hours(1);
   h.Append(SpanText('a', 'a', 0));
