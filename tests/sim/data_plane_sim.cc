@@ -6,6 +6,7 @@
 //   data_plane_sim --mix=NAME --seed=N          one run, with a trace of its events
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -50,6 +51,16 @@ bool ParseFlag(absl::string_view argument, Flags& flags) {
   return false;
 }
 
+// Where a failed CHECK of the product ends the process.
+struct Running {
+  const char* mix = "";
+  unsigned long seed = 0;
+};
+Running running;
+void OnAbort(int) {
+  std::fprintf(stderr, "replay: data_plane_sim --mix=%s --seed=%lu\n", running.mix, running.seed);
+}
+
 class DataPlaneSim : public testing::TestWithParam<Mix> {};
 
 TEST_P(DataPlaneSim, LosesNothingAndComesToRest) {
@@ -57,12 +68,14 @@ TEST_P(DataPlaneSim, LosesNothingAndComesToRest) {
   const Flags& flags = TheFlags();
   if (!flags.mix.empty() && flags.mix != mix.name) GTEST_SKIP() << "--mix=" << flags.mix;
   if (flags.seed.has_value()) {
+    running = {mix.name.c_str(), *flags.seed};
     EXPECT_EQ(Simulation(mix, *flags.seed, /*is_traced=*/true).Run(), "");
     return;
   }
   const uint64_t seeds = flags.seeds.value_or(mix.seeds);
   uint64_t dangerous_runs = 0;
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    running = {mix.name.c_str(), seed};
     Simulation simulation(mix, seed);
     const std::string wrong = simulation.Run();
     if (simulation.dangerous_rollbacks() > 0) ++dangerous_runs;
@@ -90,5 +103,6 @@ int main(int argc, char** argv) {
   spillway::ConfigureLog(spillway::LogFormat::kText, spillway::sim::TheFlags().seed
                                                          ? spillway::LogLevel::kInfo
                                                          : spillway::LogLevel::kError);
+  std::signal(SIGABRT, spillway::sim::OnAbort);
   return RUN_ALL_TESTS();
 }

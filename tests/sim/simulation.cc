@@ -265,6 +265,7 @@ void Simulation::Trace(absl::string_view what) {
   if (!is_traced_) return;
   std::printf("%4d C %3ld  %s\n", step_, static_cast<long>(plane_.committed()),
               std::string(what).c_str());
+  std::fflush(stdout);  // in order with the log, and complete if a CHECK fails
 }
 
 }  // namespace spillway::sim
