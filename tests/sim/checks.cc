@@ -49,10 +49,12 @@ void Checks::ReadOutput() {
   }
 }
 
-// A part whose owners keep dying goes to the dead letter topic in the end.
+// A part whose owners keep dying goes to the dead letter topic in the end, as does one that the
+// broker refuses.
 bool Checks::HasLeft(const InputRecord& record) const {
   if (!record.is_valid) return dead_letters_[record.tag] > 0;
-  return times_sent_[record.tag] > 0 || (mix_.flush_crash > 0 && dead_letters_[record.tag] > 0);
+  const bool may_be_letter = mix_.flush_crash > 0 || mix_.refused > 0;
+  return times_sent_[record.tag] > 0 || (may_be_letter && dead_letters_[record.tag] > 0);
 }
 
 void Checks::AfterStep() {

@@ -14,10 +14,11 @@ struct Mix {
   std::string name;
   uint64_t seeds = 100;
 
-  double net = 0;        // a store call is lost, its reply is lost, it comes late, a slot moves
-  double memory = 0;     // an add is refused
+  double net = 0;     // a store call is lost, its reply is lost, it comes late, a slot moves
+  double memory = 0;  // an add is refused; and for a while, as often as something disturbs, all are
   double delivery = 0;   // a message is certainly not delivered
   double ambiguous = 0;  // nobody can tell whether it was
+  double refused = 0;    // the broker will never take it (dead letters excepted)
 
   double rebalance = 0;   // the group moves the shard, in order or as lost
   double eviction = 0;    // the same, and the old owner does not know for a while

@@ -172,6 +172,7 @@ void Simulation::TroubleRedis() {
     Trace("a delayed call arrives");
     store.RunDelayed(random_.Below(store.delayed_calls()));
   }
+  if (random_.Chance(is_memory_full_ ? 0.3 : mix_.memory / 2)) SetMemoryFull(!is_memory_full_);
   if (!mix_.Forgets()) return;
   if (const buffer::FakeShard* shard = store.shard(ingest::kShard);
       shard != nullptr && random_.Chance(0.3)) {
@@ -184,6 +185,13 @@ void Simulation::TroubleRedis() {
     store.LoseEverything();
     snapshots_.clear();
   }
+}
+
+void Simulation::SetMemoryFull(bool is_full) {
+  is_memory_full_ = is_full;
+  Trace(is_full ? "redis is full" : "redis has room");
+  plane_.world.store.SetMemoryFull(is_full);
+  plane_.world.store.SetMemoryRatio(is_full ? 1.0 : 0.1);
 }
 
 // Later snapshots never were, then.
@@ -218,6 +226,7 @@ void Simulation::Converge() {
   kafka::FakeKafka& kafka = plane_.world.kafka;
   kafka.is_reachable = true;
   kafka.commits_fail = false;
+  SetMemoryFull(false);
   plane_.TellEvicted();
   for (size_t i = 0; i < DataPlane::kOwners; ++i) plane_.flusher(i).producer.Unhold();
   while (plane_.world.store.delayed_calls() > 0) plane_.world.store.RunDelayed();
@@ -252,6 +261,8 @@ kafka::FakeProducer::Outcome Simulation::NextOutcome(const std::string& topic) {
     outcome.report = {Delivery::kNotDelivered, "away"};
   } else if (random_.Chance(mix_.ambiguous)) {
     outcome = {{Delivery::kPossiblyPersisted, "away"}, random_.Chance(0.5)};
+  } else if (topic == kOutput && random_.Chance(mix_.refused)) {
+    outcome.report = {Delivery::kRefused, "too large"};
   }
   if (is_traced_) {
     Trace(absl::StrCat("  message to ", topic,

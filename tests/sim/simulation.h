@@ -38,6 +38,7 @@ class Simulation {
   void CrashOwners();
   void TroubleKafka();
   void TroubleRedis();
+  void SetMemoryFull(bool is_full);
   void Rollback();
   void NewLog();
 
@@ -55,6 +56,7 @@ class Simulation {
   int step_ = 0;
   int dangerous_rollbacks_ = 0;
   bool has_new_log_ = false;
+  bool is_memory_full_ = false;
   bool is_over_ = false;  // no more faults
 };
 
