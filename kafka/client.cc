@@ -130,7 +130,21 @@ absl::StatusOr<std::shared_ptr<Client>> Client::Create(rd_kafka_type_t type, Set
 }
 
 // The consumer has left its group before, within a bound of its own: destroy must not try again.
-Client::~Client() { rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); }
+Client::~Client() {
+  {
+    MutexLock lock(&topics_mutex_);
+    for (const auto& [name, topic] : topics_) rd_kafka_topic_destroy(topic);
+    topics_.clear();
+  }
+  rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+void Client::KeepTopic(const std::string& topic) {
+  MutexLock lock(&topics_mutex_);
+  if (topics_.contains(topic)) return;
+  rd_kafka_topic_t* made = rd_kafka_topic_new(handle_, topic.c_str(), nullptr);
+  if (made != nullptr) topics_.emplace(topic, made);
+}
 
 struct Waker::State : std::enable_shared_from_this<Waker::State> {
   State(Loop& the_loop, OnWake callback) : loop(the_loop), on_wake(std::move(callback)) {}

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,10 +78,15 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   rd_kafka_t* get() const { return handle_; }
+  // Makes `topic` one that the client follows, and asks for its leader, until the client ends.
+  // Does not wait. Any thread.
+  void KeepTopic(const std::string& topic);
 
  private:
   explicit Client(rd_kafka_t* handle) : handle_(handle) {}
   rd_kafka_t* const handle_;
+  Mutex topics_mutex_;
+  std::map<std::string, rd_kafka_topic_t*> topics_ ABSL_GUARDED_BY(topics_mutex_);
 };
 
 // Tells a loop which of librdkafka's queues have become non-empty. librdkafka calls from its own

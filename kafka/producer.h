@@ -53,8 +53,9 @@ class Producer {
   // Largest message (payload, key, headers) that the client and `topic` take, uncompressed. Asks
   // the broker and blocks up to `timeout`; thread-safe, for a pool thread at start-up. The client's
   // batches are kept below the lowest answer from then on, so that a batch is never refused for
-  // being one. Errors: UNAVAILABLE; NOT_FOUND (no such topic; asking makes it where brokers do
-  // that); PERMISSION_DENIED (to describe it).
+  // being one; and the client learns who leads the topic, up to a second longer, so that the first
+  // message need not wait for that. Errors: UNAVAILABLE; NOT_FOUND (no such topic; asking makes it
+  // where brokers do that); PERMISSION_DENIED (to describe it).
   virtual absl::StatusOr<size_t> MaxMessageBytes(const std::string& topic, Duration timeout) = 0;
 };
 

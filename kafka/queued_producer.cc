@@ -59,6 +59,10 @@ absl::StatusOr<std::unique_ptr<Producer>> QueuedProducer::Make(const ProducerCon
   absl::StatusOr<std::unique_ptr<Generation>> first = producer->Open();
   if (!first.ok()) return first.status();
   producer->current_ = *std::move(first);
+  {
+    MutexLock lock(&producer->warm_mutex_);
+    producer->warm_client_ = producer->current_->client;
+  }
   return producer;
 }
 
@@ -93,6 +97,10 @@ QueuedProducer::~QueuedProducer() {
   }
   *alive_ = false;
   // Closes the clients before the payloads they borrow are freed.
+  {
+    MutexLock lock(&warm_mutex_);
+    warm_client_.reset();
+  }
   retired_.clear();
   if (current_ != nullptr) {
     rd_kafka_purge(current_->client->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -107,7 +115,7 @@ QueuedProducer::~QueuedProducer() {
 
 absl::Status QueuedProducer::Produce(const std::string& topic, OutgoingMessage& message,
                                      absl::AnyInvocable<void(DeliveryReport)>& done) {
-  if (queued_messages_ == 0 && current_->batch_bytes > lowest_limit_.load()) Replace();
+  FitBatches();
   auto pending = std::make_unique<Pending>();
   pending->producer = this;
   pending->payload.swap(message.payload);
@@ -232,6 +240,11 @@ void QueuedProducer::Replace() {
     return;
   }
   std::unique_ptr<Generation> old = std::exchange(current_, *std::move(next));
+  {
+    MutexLock lock(&warm_mutex_);
+    warm_client_ = current_->client;
+    for (const std::string& topic : warm_topics_) warm_client_->KeepTopic(topic);
+  }
   rd_kafka_purge(old->client->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                          RD_KAFKA_PURGE_F_NON_BLOCKING);
   retired_.push_back(std::move(old));
@@ -243,7 +256,14 @@ absl::StatusOr<size_t> QueuedProducer::MaxMessageBytes(const std::string& topic,
     MutexLock lock(&asking_mutex_);
     ++asking_;
   }
-  absl::StatusOr<size_t> limit = AskLimit(topic, TimeoutMs(timeout));
+  const int timeout_ms = TimeoutMs(timeout);
+  absl::StatusOr<size_t> limit = AskLimit(topic, timeout_ms);
+  if (limit.ok()) {
+    loop_.Post([this, alive = alive_] {
+      if (*alive) FitBatches();
+    });
+    WarmUp(topic, std::min(timeout_ms, kWarmUpTimeoutMs));
+  }
   MutexLock lock(&asking_mutex_);
   --asking_;
   asked_.NotifyAll();
@@ -261,6 +281,27 @@ absl::StatusOr<size_t> QueuedProducer::AskLimit(const std::string& topic, int ti
   while (limit < lowest && !lowest_limit_.compare_exchange_weak(lowest, limit)) {
   }
   return limit > kRecordOverheadBytes ? limit - kRecordOverheadBytes : 0;
+}
+
+// What a client batches at most is settled when it is made; a new one while messages wait would
+// cost them their delivery.
+void QueuedProducer::FitBatches() {
+  if (queued_messages_ == 0 && current_->batch_bytes > lowest_limit_.load()) Replace();
+}
+
+// Left to itself, librdkafka looks for the leader of a topic that it first hears of with a message
+// once a second only: the first message would wait for that. Failing does no harm.
+void QueuedProducer::WarmUp(const std::string& topic, int timeout_ms) {
+  std::shared_ptr<Client> client;
+  {
+    MutexLock lock(&warm_mutex_);
+    warm_topics_.insert(topic);  // before the client is read: a replacement knows it, or is it
+    client = warm_client_;
+  }
+  client->KeepTopic(topic);
+  const absl::Status status = AskPartitionCount(client->get(), topic, timeout_ms).status();
+  if (!status.ok() && LogEnabled(LogLevel::kDebug))
+    Log(LogLevel::kDebug, "kafka topic not warmed up", {{"topic", topic}, {"error", status}});
 }
 
 absl::StatusOr<std::unique_ptr<Producer>> MakeProducer(const ProducerConfig& config, Loop& loop) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class QueuedProducer final : public Producer {
   // Of a record batch: its header, and a record's length fields.
   static constexpr size_t kRecordOverheadBytes = 256;
   static constexpr Duration kReplaceInterval = std::chrono::seconds(1);
+  // To learn a topic's leader; afterwards the client's own search, once a second, will do.
+  static constexpr int kWarmUpTimeoutMs = 1'000;
 
   // From Produce to its report; librdkafka borrows the payload. Owned by librdkafka's opaque
   // pointer and by `first_` (for destruction).
@@ -63,6 +66,8 @@ class QueuedProducer final : public Producer {
   void Unlink(Pending* pending);
   void OnWake();
   void Replace();
+  void FitBatches();
+  void WarmUp(const std::string& topic, int timeout_ms);
   absl::StatusOr<size_t> AskLimit(const std::string& topic, int timeout_ms);
 
   Loop& loop_;
@@ -79,6 +84,10 @@ class QueuedProducer final : public Producer {
   Mutex asking_mutex_;
   CondVar asked_;
   int asking_ ABSL_GUARDED_BY(asking_mutex_) = 0;
+  // For MaxMessageBytes; the only share in the current client besides `current_`.
+  Mutex warm_mutex_;
+  std::shared_ptr<Client> warm_client_ ABSL_GUARDED_BY(warm_mutex_);
+  std::set<std::string> warm_topics_ ABSL_GUARDED_BY(warm_mutex_);
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
