@@ -88,7 +88,11 @@ class ConsumerContractTest : public ::testing::TestWithParam<std::string> {
   }
 
   std::unique_ptr<Consumer> Join(Reader& reader,
-                                 const std::map<std::string, std::string>& properties = {}) {
+                                 std::map<std::string, std::string> properties = {}) {
+    // A rebalance takes as long as the others take to hear of it, with their next heartbeat; the
+    // mock cluster always waits for all but a second of the session timeout.
+    properties.insert({"heartbeat.interval.ms", "300"});
+    if (!broker_->is_real()) properties.insert({"session.timeout.ms", "3000"});
     ConsumerConfig config{
         .client = {.brokers = broker_->address(), .properties = properties, .client_id = "test"},
         .topic = topic_,

@@ -35,6 +35,8 @@ class MockBroker final : public KafkaBroker {
   MockBroker() : owner_(NewProducer({})), cluster_(rd_kafka_mock_cluster_new(owner_, 1)) {
     CHECK(cluster_ != nullptr, "librdkafka must give a mock cluster");
     address_ = rd_kafka_mock_cluster_bootstraps(cluster_);
+    // As deploy/lib/services.sh has it for the real one; the default is three seconds a group.
+    rd_kafka_mock_group_initial_rebalance_delay_ms(cluster_, 0);
   }
   ~MockBroker() override {
     rd_kafka_mock_cluster_destroy(cluster_);
@@ -104,6 +106,12 @@ void AppendAll(const KafkaBroker& broker, const std::string& topic, int32_t part
                const std::vector<std::optional<std::string>>& payloads, int64_t timestamp_ms) {
   rd_kafka_t* producer =
       NewProducer({{"bootstrap.servers", broker.address()}, {"linger.ms", "0"}, {"acks", "all"}});
+  // Ahead of the first message: the search for leaders that it would wait for comes once a second.
+  rd_kafka_topic_t* followed = rd_kafka_topic_new(producer, topic.c_str(), nullptr);
+  const rd_kafka_metadata_t* known = nullptr;
+  CHECK(rd_kafka_metadata(producer, 0, followed, &known, kTimeoutMs) == RD_KAFKA_RESP_ERR_NO_ERROR,
+        "the broker must know the topic");
+  rd_kafka_metadata_destroy(known);
   for (const std::optional<std::string>& payload : payloads) {
     const void* bytes = payload ? payload->data() : nullptr;
     const size_t bytes_count = payload ? payload->size() : 0;
@@ -116,6 +124,7 @@ void AppendAll(const KafkaBroker& broker, const std::string& topic, int32_t part
   }
   CHECK(rd_kafka_flush(producer, kTimeoutMs) == RD_KAFKA_RESP_ERR_NO_ERROR,
         "the broker must take the messages of a test");
+  rd_kafka_topic_destroy(followed);
   rd_kafka_destroy(producer);
 }
 
