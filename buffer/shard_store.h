@@ -172,6 +172,7 @@ struct PeekedPart {
   EventTime deadline;
   std::vector<PartName> references;
   uint32_t attempts = 0;
+  uint64_t part_bytes = 0;  // as ClaimedPart has it
 };
 struct PeekReply {
   EventTime clock;
@@ -186,7 +187,7 @@ struct ClaimRequest {
   Epoch epoch;
   ClaimId id;
   std::chrono::milliseconds lease{60'000};
-  std::vector<PeekedPart> parts;  // as peeked; those no longer due are skipped
+  std::vector<PeekedPart> parts;  // just as peeked; those no longer due are skipped
 };
 struct ClaimedPart {
   PartName name;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "buffer/clock_marks.h"
 #include "buffer/redis/due_score.h"
@@ -23,10 +24,12 @@ PeekReply ReadPeek(const Reply& r) {
   const Reply rows = r[6];
   for (size_t i = 0; i + 1 < rows.size(); i += 2) {
     const auto name = PartName::FromText(rows[i].text());
+    const int64_t score = rows[i + 1].integer();
     peek.due.push_back({.name = name.value_or(PartName()),
-                        .deadline = DeadlineOfScore(rows[i + 1].integer()),
+                        .deadline = DeadlineOfScore(score),
                         .references = {},
-                        .attempts = 0});
+                        .attempts = 0,
+                        .part_bytes = PartBytesOfScore(score)});
   }
   const Reply references = r[8];
   for (size_t i = 0; i + 1 < references.size(); i += 2) {
@@ -73,13 +76,22 @@ void AddReferenceCounts(Command& command, const std::vector<Part>& parts) {
   for (const Part& part : parts) command.Add(static_cast<int64_t>(part.references.size()));
 }
 
+int64_t PeekedScore(const PeekedPart& part) { return DueScore(part.deadline, part.part_bytes); }
+
+std::string PeekedScores(const std::vector<PeekedPart>& parts) {
+  return absl::StrJoin(parts, " ", [](std::string* out, const PeekedPart& part) {
+    absl::StrAppend(out, PeekedScore(part));
+  });
+}
+
 Command MakeClaim(const ShardKeys& keys, const ClaimRequest& request) {
   Command command(scripts::kClaim, 6 + ListCount(request.parts),
-                  3 + ReferenceCounts(request.parts));
+                  4 + ReferenceCounts(request.parts));
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
                   keys.claim(request.id)});
   AddLists(command, keys, request.parts);
   command.Add(EpochText(request.epoch)).Add(request.id.ToString()).Add(request.lease.count());
+  command.Add(PeekedScores(request.parts));
   AddReferenceCounts(command, request.parts);
   return command;
 }
@@ -90,13 +102,13 @@ Claim ReadClaim(const Reply& r, const ClaimRequest& request) {
   claim.lease_end = {r[0].integer()};
   const WallTime now{r[1].integer()};
   const ClockMarks marks = ClockMarks::FromBytes(r[2].text());
-  size_t at = 4;
-  while (at + 2 < r.size()) {
-    const size_t index = r[at].count();
+  const bool is_as_asked = r[4].integer() == 1;
+  size_t at = 5;
+  while (at < r.size()) {
+    const size_t index = is_as_asked ? at - 4 : r[at++].count();
     if (index < 1 || index > request.parts.size()) break;
     const PeekedPart& asked = request.parts[index - 1];
-    const int64_t score = r[at + 1].integer();
-    at += 2;
+    const int64_t score = is_as_asked ? PeekedScore(asked) : r[at++].integer();
     ClaimedPart part;
     part.name = asked.name;
     part.deadline = DeadlineOfScore(score);

@@ -85,6 +85,34 @@ TEST_P(RedisStoreTest, APartWhoseListHasAnotherTypeDoesNotStopTheShard) {
   EXPECT_EQ(Peek(flush_epoch_).value.due_count, 0u);
 }
 
+TEST_P(RedisStoreTest, AClaimHoldsTheScoresThatRedisHas) {
+  TakeAsWriter();
+  AddNext({NewPart(0, 18), NewPart(1, 19), NewPart(2, 20)}, 3, 20);
+  Acquire();
+  const auto peeked = Peek(flush_epoch_).value.due;
+  ASSERT_EQ(peeked.size(), 3u);
+  for (const size_t wrong : {size_t{0}, size_t{2}, size_t{3}}) {
+    auto asked = peeked;
+    if (wrong < asked.size()) {
+      asked[wrong].deadline = {1};
+      asked[wrong].part_bytes = 0;
+    }
+    const ClaimRequest request{.epoch = flush_epoch_, .id = {9, wrong}, .parts = asked};
+    const Claim claim = ClaimParts(request).value;
+    ASSERT_EQ(claim.parts.size(), 3u);
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(claim.parts[i].deadline, peeked[i].deadline);
+      EXPECT_EQ(claim.parts[i].part_bytes, peeked[i].part_bytes);
+    }
+    EXPECT_TRUE(Release({.id = claim.id, .parts = claim.parts, .counts_attempt = false}).value);
+    const auto again = Peek(flush_epoch_).value.due;
+    ASSERT_EQ(again.size(), 3u);
+    EXPECT_EQ(again[1].deadline, EventTime{19});
+    EXPECT_EQ(again[1].part_bytes, peeked[1].part_bytes);
+  }
+  DrainAndExpectNothingLeft(3);
+}
+
 // K9
 TEST_P(RedisStoreTest, ForgottenScriptsAreSentAgain) {
   TakeAsWriter();

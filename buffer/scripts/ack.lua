@@ -19,9 +19,9 @@ local names, declared = {}, {}
 -- Usually the parts come as the claim has them: then no name has to be cut out of its key.
 local function are_as_held()
   local prefix = list_prefix(meta)
-  if #ARGV > 5 or #held ~= 1 + 2 * (#KEYS - 5) then return false end
+  if #ARGV > 5 or #held ~= 2 + #KEYS - 5 then return false end
   for i = 1, #KEYS - 5 do
-    names[i] = held[2 * i]
+    names[i] = held[i + 2]
     if KEYS[5 + i] ~= prefix .. names[i] then return false end
   end
   return true
@@ -41,9 +41,9 @@ local function read_names()
 end
 local function are_the_same_parts()
   read_names()
-  if #held ~= 1 + 2 * #names then return false end
+  if #held ~= 2 + #names then return false end
   local open = {}
-  for j = 2, #held, 2 do open[held[j]] = true end
+  for j = 3, #held do open[held[j]] = true end
   for i = 1, #names do
     if not open[names[i]] then return false end
     open[names[i]] = nil

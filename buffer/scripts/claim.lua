@@ -1,9 +1,10 @@
 -- Claims the named parts under a lease, skipping those no longer due; the same id again returns the
 -- same claim. A due part without its list leaves `due` and is counted as orphan.
 -- KEYS: meta, due, refs, inflight, attempts, claim, then per part its list and its references' lists
--- ARGV: flush epoch, claim id, lease in ms; then, if any part has references, per part the number
---       of them
--- Returns: lease end ('' if there is no claim), Redis TIME, marks, {what was orphaned …}, then flat
+-- ARGV: flush epoch, claim id, lease in ms, the parts' scores as peeked with spaces between; then, if
+--       any part has references, per part the number of them
+-- Returns: lease end ('' if there is no claim), Redis TIME, marks, {what was orphaned …}, 1 if all is
+--          claimed as asked for, then flat for each part: the length of its list; else 0, then flat
 --          for each part: index in the request, score, lengths of its lists
 -- include: common.lua
 local meta, due, refs, inflight, attempts, claim = unpack(KEYS, 1, 6)
@@ -16,7 +17,7 @@ if wrong then return wrong end
 local now, highest = redis_time(), highest_due(m[2])
 local lease_end = micros(now + ARGV[3] * 1000)
 local held = call('LRANGE', claim, 0, -1)
-local out = {'', micros(now), m[3], {}}
+local out = {'', micros(now), m[3], {}, 0}
 
 local function open_claim(count, lowest, orphans)
   if count > 0 then
@@ -28,32 +29,35 @@ local function open_claim(count, lowest, orphans)
 end
 
 -- Usually what is asked for is the first of what is due, in order, without references, and every
--- list is there. Then nothing is looked up or taken out part by part. Nil: it is not so, and
--- nothing was changed.
+-- list is there. Then nothing is looked up or taken out part by part, and the scores are those of
+-- the peek: of a part that can be claimed it does not change. (To write a score as text is dear.)
+-- Nil: it is not so, and nothing was changed.
 local function claim_the_first()
   local count = #KEYS - 6
-  if held[1] or #ARGV > 3 or count == 0 then return nil end
-  local page = call('ZRANGEBYSCORE', due, '-inf', highest, 'WITHSCORES', 'LIMIT', 0, count)
-  if #page ~= 2 * count then return nil end
-  local prefix, names, lines, at = list_prefix(meta), {}, {unpack(out)}, 4
+  if held[1] or #ARGV > 4 or count == 0 then return nil end
+  local page = call('ZRANGEBYSCORE', due, '-inf', highest, 'LIMIT', 0, count)
+  if #page ~= count then return nil end
+  local peeked, ends = ARGV[4], call('ZMSCORE', due, page[1], page[count])
+  if string.sub(peeked, 1, #ends[1]) ~= ends[1] or string.sub(peeked, -#ends[2]) ~= ends[2] then
+    return nil
+  end
+  local prefix, lines = list_prefix(meta), {unpack(out)}
   for i = 1, count do
-    local name, list = page[2 * i - 1], KEYS[6 + i]
-    if list ~= prefix .. name then return nil end
+    local list = KEYS[6 + i]
+    if list ~= prefix .. page[i] then return nil end
     local length = list_length(list)
     if length == 0 then return nil end
-    names[i] = name
-    lines[at + 1], lines[at + 2], lines[at + 3] = i, page[2 * i], length
-    at = at + 3
+    lines[5 + i] = length
   end
-  local known = hash_values(refs, names)
+  local known = hash_values(refs, page)
   for i = 1, #known do
     if known[i] then return nil end
   end
   call('ZREMRANGEBYRANK', due, 0, count - 1)
-  call('RPUSH', claim, m[1] .. ' ' .. lease_end)
+  call('RPUSH', claim, m[1] .. ' ' .. lease_end, peeked)
   in_pages('RPUSH', claim, page)
-  out = lines
-  return open_claim(count, page[2], 0)
+  out, lines[5] = lines, 1
+  return open_claim(count, ends[1], 0)
 end
 local claimed = claim_the_first()
 if claimed then return claimed end
@@ -61,10 +65,10 @@ if claimed then return claimed end
 -- The parts asked for: list i stands at KEYS[first[i]], its references up to KEYS[last[i]].
 local sub, name_at = string.sub, #meta + 1
 local names, first, last = {}, {}, {}
-local k, count, at = 7, 0, 4
+local k, count, at = 7, 0, 5
 while k <= #KEYS do
   count = count + 1
-  names[count], first[count], last[count] = sub(KEYS[k], name_at), k, k + (ARGV[count + 3] or 0)
+  names[count], first[count], last[count] = sub(KEYS[k], name_at), k, k + (ARGV[count + 4] or 0)
   k = last[count] + 1
 end
 
@@ -82,10 +86,11 @@ if held[1] then
   local index = {}
   for i = 1, count do index[names[i]] = i end
   out[1] = string.match(held[1], '%d+$')
-  for j = 2, #held, 2 do
+  local scores = scores_of_claim(held)
+  for j = 3, #held do
     local i = index[held[j]]
     if not i then return {err = 'CLAIM ' .. claim .. ' holds other parts than those named'} end
-    describe(i, held[j + 1], list_length(KEYS[first[i]]))
+    describe(i, scores[j - 2], list_length(KEYS[first[i]]))
   end
   return out
 end
@@ -101,7 +106,7 @@ local function declared_references(i)
   for j = first[i] + 1, last[i] do references[#references + 1] = sub(KEYS[j], name_at) end
   return table.concat(references, ' ')
 end
-local entries, entry_count, leaving = {m[1] .. ' ' .. lease_end}, 1, {}
+local claimed_names, claimed_scores, leaving = {}, {}, {}
 local orphans, lost_lists, lowest = out[4], {}, math.huge
 for i = 1, count do
   local score = scores[i]
@@ -113,8 +118,8 @@ for i = 1, count do
       orphans[#orphans + 1] = names[i]
       for j = first[i] + 1, last[i] do lost_lists[#lost_lists + 1] = KEYS[j] end
     else
-      entries[entry_count + 1], entries[entry_count + 2] = names[i], score
-      entry_count = entry_count + 2
+      claimed_names[#claimed_names + 1] = names[i]
+      claimed_scores[#claimed_scores + 1] = score
       local lengths_at = at + 4
       describe(i, score, length)
       for j = lengths_at, at do
@@ -134,5 +139,8 @@ if #orphans > 0 then
   in_pages('HDEL', refs, orphans)
   for i = 1, #lost_lists do call('UNLINK', lost_lists[i]) end
 end
-if entry_count > 1 then in_pages('RPUSH', claim, entries) end
-return open_claim((entry_count - 1) / 2, lowest, #orphans)
+if #claimed_names > 0 then
+  call('RPUSH', claim, m[1] .. ' ' .. lease_end, table.concat(claimed_scores, ' '))
+  in_pages('RPUSH', claim, claimed_names)
+end
+return open_claim(#claimed_names, lowest, #orphans)

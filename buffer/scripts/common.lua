@@ -23,6 +23,14 @@ local function list_prefix(meta)
   return string.sub(meta, 1, -2) .. 'p'
 end
 
+-- A claim's list: first `<epoch> <lease end>`, then the scores of its parts with spaces between,
+-- then their names. The scores as a table:
+local function scores_of_claim(held)
+  local scores = {}
+  for score in string.gmatch(held[2], '%S+') do scores[#scores + 1] = score end
+  return scores
+end
+
 -- Calls command(key, …) with the elements of `list`, 1000 at a time.
 local function in_pages(command, key, list)
   for i = 1, #list, 1000 do

@@ -11,14 +11,13 @@ local wrong = wrong_type(due, 'zset') or wrong_type(inflight, 'zset')
 if wrong then return wrong end
 local held = call('LRANGE', claim, 0, -1)
 if not held[1] then return 0 end
-local count = (#held - 1) / 2
-local scores = {}
-for j = 2, #held, 2 do scores[j - 1], scores[j] = held[j + 1], held[j] end
+local count, scores, entries = #held - 2, scores_of_claim(held), {}
+for i = 1, count do entries[2 * i - 1], entries[2 * i] = scores[i], held[i + 2] end
 call('ZREM', inflight, ARGV[1] .. ' ' .. held[1])
 call('UNLINK', claim)
-in_pages('ZADD', due, scores)
+in_pages('ZADD', due, entries)
 if ARGV[2] == '1' then
-  for j = 2, #held, 2 do call('HINCRBY', attempts, held[j], 1) end
+  for j = 3, #held do call('HINCRBY', attempts, held[j], 1) end
 end
 call('HSET', meta, 'claimed', m[2] - count, 'changes', m[3] + 1, 'released', (m[4] or 0) + count)
 return 1
