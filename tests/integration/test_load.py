@@ -41,12 +41,12 @@ def written(fleet):
 
 
 def assert_nothing_lost(verdict):
-    assert verdict["lost"] == 0 and verdict["wrong"] == 0, verdict
+    assert verdict["lost"] == 0 and verdict["wrong"] == 0, json.dumps(verdict)
 
 
 def assert_exactly_once(verdict):
     assert_nothing_lost(verdict)
-    assert verdict["duplicated"] == 0 and verdict["exit"] == 0, verdict
+    assert verdict["duplicated"] == 0 and verdict["exit"] == 0, json.dumps(verdict)
 
 
 def test_resizing_under_load_loses_and_doubles_nothing(make_fleet):
