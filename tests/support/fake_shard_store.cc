@@ -147,6 +147,23 @@ uint64_t SpansIn(const FakeShard& shard, const PartName& name) {
   return spans;
 }
 
+// Why a write of an ingest owner is refused (AddRequest and TickRequest prove themselves alike);
+// empty: it is not.
+template <typename Request>
+std::optional<StoreResult<ShardFigures>> RefusalOf(const FakeShard* shard, const Request& request) {
+  if (shard == nullptr) return NoShard<ShardFigures>();
+  if (shard->ingest_epoch != request.epoch)
+    return Refuse<ShardFigures>(StoreCode::kFenced, "FENCED");
+  if (shard->watermark != request.expected_watermark) {
+    auto refused = Refuse<ShardFigures>(StoreCode::kWatermark, "WATERMARK");
+    refused.value.watermark = shard->watermark;
+    return refused;
+  }
+  if (shard->clock != request.expected_clock)
+    return Refuse<ShardFigures>(StoreCode::kClock, "CLOCK");
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<EventTime> FakeShard::LowestOutstanding() const {
@@ -397,16 +414,7 @@ StoreResult<TakeReply> FakeShardStore::DoTake(ShardId id, const TakeRequest& req
 
 StoreResult<ShardFigures> FakeShardStore::DoAdd(ShardId id, const AddRequest& request) {
   FakeShard* shard = this->shard(id);
-  if (shard == nullptr) return NoShard<ShardFigures>();
-  if (shard->ingest_epoch != request.epoch)
-    return Refuse<ShardFigures>(StoreCode::kFenced, "FENCED");
-  if (shard->watermark != request.expected_watermark) {
-    auto refused = Refuse<ShardFigures>(StoreCode::kWatermark, "WATERMARK");
-    refused.value.watermark = shard->watermark;
-    return refused;
-  }
-  if (shard->clock != request.expected_clock)
-    return Refuse<ShardFigures>(StoreCode::kClock, "CLOCK");
+  if (auto refused = RefusalOf(shard, request)) return *std::move(refused);
   if (is_memory_full_ && Writes(request)) return Refuse<ShardFigures>(StoreCode::kMemory, "OOM");
   for (const AddPart& part : request.parts) AppendPart(*shard, part);
   Ledger& ledger = shard->ledger;
@@ -424,16 +432,7 @@ StoreResult<ShardFigures> FakeShardStore::DoAdd(ShardId id, const AddRequest& re
 
 StoreResult<ShardFigures> FakeShardStore::DoTick(ShardId id, const TickRequest& request) {
   FakeShard* shard = this->shard(id);
-  if (shard == nullptr) return NoShard<ShardFigures>();
-  if (shard->ingest_epoch != request.epoch)
-    return Refuse<ShardFigures>(StoreCode::kFenced, "FENCED");
-  if (shard->watermark != request.expected_watermark) {
-    auto refused = Refuse<ShardFigures>(StoreCode::kWatermark, "WATERMARK");
-    refused.value.watermark = shard->watermark;
-    return refused;
-  }
-  if (shard->clock != request.expected_clock)
-    return Refuse<ShardFigures>(StoreCode::kClock, "CLOCK");
+  if (auto refused = RefusalOf(shard, request)) return *std::move(refused);
   if (request.moves_clock && shard->clock < EventTimeOf(now_)) {
     shard->clock = EventTimeOf(now_);
     shard->marks.Add({.clock = shard->clock, .passed_at = now_}, shard->LowestOutstanding());
