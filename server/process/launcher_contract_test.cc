@@ -245,6 +245,31 @@ TEST_P(LocalLauncherTest, OutputOfAnEarlierGenerationIsNotTold) {
   EXPECT_THAT(report_->last_lines, ElementsAre("about to exit"));
 }
 
+TEST_P(LocalLauncherTest, OutputStaysBoundedWhileTheWorkerRuns) {
+  under_test_->BehaveFromNowOn("chatter");
+  LocalLauncher launcher(loop_, {SPILLWAY_STAND_IN_WORKER, real().directory(),
+                                 real().directory() + "/mode", "", std::chrono::milliseconds(20)});
+  auto process =
+      launcher.Launch({kWorker, wire::Role::kFlush, Generation{1}}, [&](const ExitReport& report) {
+        report_ = report;
+        process_.reset();
+        loop_.Stop();
+      });
+  ASSERT_TRUE(process.ok()) << process.status();
+  process_ = *std::move(process);
+  const std::string path = real().directory() + "/flush-3.log";
+  RunUntil([&] { return !OutputFile(path).LastLines().empty(); });
+  // As if it had run for months; it writes on at the file's end.
+  std::filesystem::resize_file(path, OutputFile::kMaxBytes + 1);
+  RunUntil([&] { return std::filesystem::exists(path + ".1"); });
+  RunUntil([&] { return !OutputFile(path).LastLines().empty(); });
+  EXPECT_LT(std::filesystem::file_size(path), size_t{1} << 20);
+  EXPECT_GT(std::filesystem::file_size(path + ".1"), size_t{OutputFile::kMaxBytes});
+  process_->Kill();
+  RunUntilExit();
+  EXPECT_THAT(report_->last_lines, Contains("chatter"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Real, LocalLauncherTest, ::testing::Values("real"));
 
 TEST(OutputFileTest, KeepsWithinItsLimit) {

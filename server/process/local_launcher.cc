@@ -3,41 +3,47 @@
 #include "absl/strings/str_cat.h"
 #include "base/lock_file.h"
 #include "base/status_macros.h"
-#include "server/process/local_process.h"
-#include "server/process/output_file.h"
 
 namespace spillway::process {
-namespace {
+LocalLauncher::LocalLauncher(Loop& loop, LocalLauncherOptions options)
+    : loop_(loop), options_(std::move(options)), trim_timer_(loop, [this] { TrimOutputs(); }) {
+  trim_timer_.Start(options_.trim_interval);
+}
 
-// A process with its output: the end of one is told with the last lines of the other.
-LocalProcess::Ended WithLastLines(OutputFile output, supervisor::OnExit on_exit) {
-  return [output = std::move(output),
+LocalProcess::Ended LocalLauncher::Watch(OutputFile output, supervisor::OnExit on_exit) {
+  auto shared = std::make_shared<OutputFile>(std::move(output));
+  outputs_.push_back(shared);
+  return [output = std::move(shared),
           on_exit = std::move(on_exit)](const supervisor::ExitReport& report) mutable {
     supervisor::ExitReport complete = report;
-    complete.last_lines = output.LastLines();
+    complete.last_lines = output->LastLines();
     on_exit(complete);
   };
 }
 
-}  // namespace
-
-LocalLauncher::LocalLauncher(Loop& loop, LocalLauncherOptions options)
-    : loop_(loop), options_(std::move(options)) {}
+void LocalLauncher::TrimOutputs() {
+  trim_timer_.Start(options_.trim_interval);
+  std::erase_if(outputs_, [](const std::weak_ptr<OutputFile>& watched) {
+    const std::shared_ptr<OutputFile> output = watched.lock();
+    if (output != nullptr) output->Trim();
+    return output == nullptr;
+  });
+}
 
 absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Launch(
     const supervisor::LaunchSpec& spec, supervisor::OnExit on_exit) {
   OutputFile output(OutputPath(spec.worker));
   ASSIGN_OR_RETURN(const UniqueFd output_fd, output.Open());
   const Command command{options_.program, WorkerArguments(options_, spec), output_fd.get()};
-  return LocalProcess::Spawn(loop_, command, WithLastLines(std::move(output), std::move(on_exit)));
+  return LocalProcess::Spawn(loop_, command, Watch(std::move(output), std::move(on_exit)));
 }
 
 absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Adopt(
     const supervisor::Leftover& leftover, supervisor::OnExit on_exit) {
   OutputFile output(OutputPath(leftover.worker));
-  ASSIGN_OR_RETURN(std::unique_ptr<LocalProcess> process,
-                   LocalProcess::Adopt(loop_, leftover.pid,
-                                       WithLastLines(std::move(output), std::move(on_exit))));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<LocalProcess> process,
+      LocalProcess::Adopt(loop_, leftover.pid, Watch(std::move(output), std::move(on_exit))));
   // Only now is the number pinned: what the lock file says of it must still hold.
   for (const FoundLock& lock : ReadLockFiles(options_.run_dir)) {
     if (lock.record.pid == leftover.pid && !lock.is_alive) {

@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/loop.h"
+#include "server/process/local_process.h"
+#include "server/process/output_file.h"
 #include "server/supervisor/launcher.h"
 
 namespace spillway::process {
@@ -16,9 +19,13 @@ struct LocalLauncherOptions {
   std::string run_dir;      // lock files and workers' output: <pool>-<slot>.lock, .log
   std::string config_file;  // --config of the workers
   std::string gateway;      // --gateway
+  // How often the outputs of running workers are held to OutputFile::kMaxBytes.
+  Duration trim_interval = std::chrono::seconds(10);
 };
 
-// Output of a worker goes to <run_dir>/<pool>-<slot>.log. Loop thread only.
+// Output of a worker goes to <run_dir>/<pool>-<slot>.log, which stays bounded while the worker
+// runs: OutputFile::kMaxBytes and what is written within trim_interval, and as much again in
+// <…>.log.1. Loop thread only.
 class LocalLauncher final : public supervisor::Launcher {
  public:
   LocalLauncher(Loop& loop, LocalLauncherOptions options);
@@ -30,10 +37,16 @@ class LocalLauncher final : public supervisor::Launcher {
   std::vector<supervisor::Leftover> FindLeftovers() override;
 
  private:
+  // A process with its output, which is trimmed for as long as the process is watched; its end is
+  // told with the output's last lines.
+  LocalProcess::Ended Watch(OutputFile output, supervisor::OnExit on_exit);
+  void TrimOutputs();
   std::string OutputPath(const fleet::WorkerKey& worker) const;
 
   Loop& loop_;
   const LocalLauncherOptions options_;
+  std::vector<std::weak_ptr<OutputFile>> outputs_;  // owned by what waits for the process's end
+  Timer trim_timer_;
 };
 
 // The command line of a worker.

@@ -27,7 +27,8 @@ class OutputFile {
   // server did not start).
   std::vector<std::string> LastLines() const;
   // Keeps the file within kMaxBytes: its content moves to <path>.1, replacing the one before. Lines
-  // written at that very moment may be lost.
+  // written at that very moment may be lost. The process that writes goes on in the same file: it
+  // appends, so what it writes next is the file's new beginning.
   void Trim();
 
   const std::string& path() const { return path_; }

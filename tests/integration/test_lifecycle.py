@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import urllib.error
@@ -123,3 +124,15 @@ def test_metrics_and_json_agree(make_fleet):
     assert "spillway_" in text and 'shard="1"' in text
     code, text = http(fleet, "/api/v1/shards")
     assert code == 200 and len(json.loads(text)["shards"]) == 2
+
+
+def test_a_running_workers_log_stays_bounded(make_fleet):
+    """As if a worker had written 17 MiB: its file is cut while it runs on, its last lines are kept beside it."""
+    fleet = make_fleet().start()
+    pid, log = fleet.pid("ingest", 0), fleet.run_dir / "ingest-0.log"
+    with log.open("ab") as file:
+        file.write(b"a line of an eventful life\n" * 660_000)
+    wait_until(lambda: log.stat().st_size < 1 << 20, "the log is cut")
+    assert pathlib.Path(f"{log}.1").stat().st_size > 16 << 20
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: "ending" in log.read_text(), "the same process still writes to it")

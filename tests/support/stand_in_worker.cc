@@ -2,6 +2,7 @@
 // what it does is the first word of the file named by --config:
 //   wait          until TERM, then exits with 0
 //   ignore_term   until KILL
+//   chatter       says "chatter" every few milliseconds until TERM
 //   exit N        says "about to exit" and exits with N at once
 // It takes its slot's lock file first, in the directory of that file.
 #include <signal.h>
@@ -39,6 +40,12 @@ int main(int argc, char** argv) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   std::printf("started\n");
   std::fflush(stdout);
+  constexpr timespec kChatterPause{.tv_sec = 0, .tv_nsec = 3'000'000};
+  while (mode == "chatter" && sigtimedwait(&signals, nullptr, &kChatterPause) < 0) {
+    std::printf("chatter\n");
+    std::fflush(stdout);
+  }
+  if (mode == "chatter") return 0;
   int received = 0;
   do {
     sigwait(&signals, &received);
