@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 
@@ -12,7 +13,8 @@ namespace {
 absl::Status Malformed(absl::string_view url, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(
       "redis.url: \"", url, "\" ", why,
-      "; right is redis://HOST:PORT[/DATABASE], rediss://HOST:PORT or redis+unix:///PATH"));
+      "; right is redis://HOST:PORT[/DATABASE], rediss://HOST:PORT, redis+unix:///PATH, "
+      "redis+cluster://HOST:PORT[,HOST:PORT] or redis+sentinel://HOST:PORT[,HOST:PORT]/MASTER"));
 }
 
 int HexDigit(char c) {
@@ -71,6 +73,42 @@ absl::Status ParseHost(absl::string_view url, absl::string_view text, Endpoint& 
   return absl::OkStatus();
 }
 
+// Takes "user:password@" off the authority.
+void TakeUser(absl::string_view& authority, Endpoint& endpoint) {
+  const size_t at = authority.rfind('@');
+  if (at == absl::string_view::npos) return;
+  absl::string_view user = authority.substr(0, at);
+  authority.remove_prefix(at + 1);
+  endpoint.username = PercentDecode(TakeUntil(user, ':'));
+  endpoint.password = PercentDecode(user);
+}
+
+absl::Status ParseHosts(absl::string_view url, absl::string_view hosts, Deployment& deployment) {
+  const Endpoint common = deployment.endpoints.front();
+  deployment.endpoints.clear();
+  for (const absl::string_view host : absl::StrSplit(hosts, ',')) {
+    deployment.endpoints.push_back(common);
+    RETURN_IF_ERROR(ParseHost(url, host, deployment.endpoints.back()));
+  }
+  return absl::OkStatus();
+}
+
+// What follows "redis+cluster://" or "redis+sentinel://".
+absl::Status ParseMany(absl::string_view url, absl::string_view rest, Deployment& deployment) {
+  Endpoint& common = deployment.endpoints.front();
+  absl::string_view authority = TakeUntil(rest, '/');
+  TakeUser(authority, common);
+  if (deployment.kind == Deployment::Kind::kSentinel) {
+    common.port = 26379;
+    deployment.master_name = PercentDecode(TakeUntil(rest, '/'));
+    if (deployment.master_name.empty()) return Malformed(url, "names no master after the hosts");
+    RETURN_IF_ERROR(ParseDatabase(url, rest, common));
+  } else if (!rest.empty() && rest != "0") {
+    return Malformed(url, "names a database, and a cluster has none but 0");
+  }
+  return ParseHosts(url, authority, deployment);
+}
+
 }  // namespace
 
 std::string Endpoint::ToString() const {
@@ -89,23 +127,37 @@ absl::StatusOr<Endpoint> ParseEndpoint(absl::string_view url) {
     if (absl::ConsumePrefix(&rest, "db=")) RETURN_IF_ERROR(ParseDatabase(url, rest, endpoint));
     return endpoint;
   }
-  if (absl::StartsWith(url, "redis+cluster://") || absl::StartsWith(url, "redis+sentinel://")) {
-    return Malformed(url, "names a deployment that this version cannot use");
-  }
   endpoint.is_tls = absl::ConsumePrefix(&rest, "rediss://");
   if (!endpoint.is_tls && !absl::ConsumePrefix(&rest, "redis://")) {
     return Malformed(url, "has no known scheme");
   }
   absl::string_view authority = TakeUntil(rest, '/');
-  if (const size_t at = authority.rfind('@'); at != absl::string_view::npos) {
-    absl::string_view user = authority.substr(0, at);
-    authority.remove_prefix(at + 1);
-    endpoint.username = PercentDecode(TakeUntil(user, ':'));
-    endpoint.password = PercentDecode(user);
-  }
+  TakeUser(authority, endpoint);
   RETURN_IF_ERROR(ParseHost(url, authority, endpoint));
   RETURN_IF_ERROR(ParseDatabase(url, rest, endpoint));
   return endpoint;
+}
+
+absl::StatusOr<Deployment> ParseDeployment(absl::string_view url) {
+  using Kind = Deployment::Kind;
+  absl::string_view rest = url;
+  const bool is_tls = absl::StartsWith(url, "rediss");
+  Deployment deployment;
+  if (absl::ConsumePrefix(&rest, "redis+cluster://") ||
+      absl::ConsumePrefix(&rest, "rediss+cluster://")) {
+    deployment.kind = Kind::kCluster;
+  } else if (absl::ConsumePrefix(&rest, "redis+sentinel://") ||
+             absl::ConsumePrefix(&rest, "rediss+sentinel://")) {
+    deployment.kind = Kind::kSentinel;
+  }
+  Endpoint& first = deployment.endpoints.emplace_back();
+  if (deployment.kind == Kind::kServer) {
+    ASSIGN_OR_RETURN(first, ParseEndpoint(url));
+    return deployment;
+  }
+  first.is_tls = is_tls;
+  RETURN_IF_ERROR(ParseMany(url, rest, deployment));
+  return deployment;
 }
 
 }  // namespace spillway::buffer

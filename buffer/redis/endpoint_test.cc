@@ -43,5 +43,47 @@ TEST(EndpointTest, SaysWhatIsWrong) {
   }
 }
 
+TEST(DeploymentTest, AServerIsOne) {
+  const auto deployment = ParseDeployment("rediss://localhost:1/2");
+  ASSERT_TRUE(deployment.ok()) << deployment.status();
+  EXPECT_EQ(deployment->kind, Deployment::Kind::kServer);
+  ASSERT_EQ(deployment->endpoints.size(), 1u);
+  EXPECT_EQ(deployment->endpoints[0].database, 2);
+}
+
+TEST(DeploymentTest, AClusterHasSeeds) {
+  const auto deployment = ParseDeployment("rediss+cluster://u:p@a:7000,b,[::1]:7002");
+  ASSERT_TRUE(deployment.ok()) << deployment.status();
+  EXPECT_EQ(deployment->kind, Deployment::Kind::kCluster);
+  ASSERT_EQ(deployment->endpoints.size(), 3u);
+  EXPECT_EQ(deployment->endpoints[0].ToString(), "rediss://a:7000");
+  EXPECT_EQ(deployment->endpoints[1].ToString(), "rediss://b:6379");
+  EXPECT_EQ(deployment->endpoints[2].ToString(), "rediss://[::1]:7002");
+  EXPECT_EQ(deployment->endpoints[2].username, "u");
+  EXPECT_EQ(deployment->endpoints[2].password, "p");
+}
+
+TEST(DeploymentTest, SentinelsWatchAMaster) {
+  const auto deployment = ParseDeployment("redis+sentinel://:p@a,b:1/main/3");
+  ASSERT_TRUE(deployment.ok()) << deployment.status();
+  EXPECT_EQ(deployment->kind, Deployment::Kind::kSentinel);
+  EXPECT_EQ(deployment->master_name, "main");
+  ASSERT_EQ(deployment->endpoints.size(), 2u);
+  EXPECT_EQ(deployment->endpoints[0].port, 26379);
+  EXPECT_EQ(deployment->endpoints[1].port, 1);
+  EXPECT_EQ(deployment->endpoints[1].password, "p");
+  EXPECT_EQ(deployment->endpoints[1].database, 3);
+}
+
+TEST(DeploymentTest, SaysWhatIsWrong) {
+  for (const char* url :
+       {"redis+cluster://", "redis+cluster://a,,b", "redis+cluster://a/1", "redis+cluster://a:0",
+        "redis+sentinel://a", "redis+sentinel://a/m/x", "redis+other://a"}) {
+    const auto deployment = ParseDeployment(url);
+    ASSERT_FALSE(deployment.ok()) << url;
+    EXPECT_THAT(std::string(deployment.status().message()), HasSubstr("redis.url")) << url;
+  }
+}
+
 }  // namespace
 }  // namespace spillway::buffer
