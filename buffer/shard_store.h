@@ -254,18 +254,34 @@ struct ShardSummary {
   uint64_t due_parts = 0;  // in `due`, whatever their deadline
   uint64_t backlog = 0;    // of them, deadline <= clock
   uint64_t inflight_claims = 0;
+  uint64_t claimed_parts = 0;  // in flight, as the counter says
   std::chrono::milliseconds lateness{0};
   Ledger ledger;
 };
+// What a walk over the shard has found, beside what its counters say at the very same instant.
 struct AuditReply {
   ShardSummary summary;
-  uint64_t live_spans = 0;  // counted by walking due and in-flight parts
-  int64_t residual = 0;     // accepted - acknowledged - deduplicated - dropped - … - live
+  // False: the shard changed faster than it could be read within the walk's limits; only `summary`
+  // means something then.
+  bool is_exact = false;
+  uint64_t live_spans = 0;  // of due and in-flight parts
+  uint64_t due_parts = 0;
+  uint64_t in_flight_parts = 0;
+  uint64_t missing_lists = 0;        // of live parts: their spans are gone, and unaccounted for
+  uint64_t undecodable_entries = 0;  // their spans are not counted: quarantined when they leave
+  // See buffer/ledger.h. All zero, or something is wrong.
+  int64_t residual = 0;          // spans
+  int64_t message_residual = 0;  // messages
+  int64_t part_residual = 0;     // claimed_parts - in_flight_parts
+  uint64_t duplicates_at_most = 0;
 };
+inline constexpr std::chrono::seconds kAuditTimeLimit{20};
+
 class ShardReader {
  public:
   virtual ~ShardReader() = default;
   virtual void Summary(ShardId shard, Done<ShardSummary> done) = 0;
+  // Takes as long as the shard is large, in small steps, but not longer than kAuditTimeLimit.
   virtual void Audit(ShardId shard, Done<AuditReply> done) = 0;
 };
 

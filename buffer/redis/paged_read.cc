@@ -13,36 +13,46 @@ void PagedRead::Run() {
 }
 
 void PagedRead::Want(Command command, Handler handler) {
-  wanted_.emplace_back(std::move(command), std::move(handler));
+  wanted_.push_back({std::move(command), std::move(handler), false});
+}
+
+void PagedRead::WantUnchanging(Command command, Handler handler) {
+  wanted_.push_back({std::move(command), std::move(handler), true});
 }
 
 void PagedRead::Pump() {
   while (outstanding_ < kMaxOutstanding && !wanted_.empty()) {
-    auto [command, handler] = std::move(wanted_.front());
+    Wanted wanted = std::move(wanted_.front());
     wanted_.pop_front();
     ++outstanding_;
+    Command command = std::move(wanted.command);
     connection_.Send(
         std::move(command),
-        [self = shared_from_this(), attempt = attempt_, want = std::move(handler)](
+        [self = shared_from_this(), attempt = attempt_, want = std::move(wanted)](
             const CommandResult& result) mutable { self->OnResult(attempt, result, want); });
   }
   if (outstanding_ > 0) return;
   if (!next_) return Finish(StoreCode::kOk, "");
+  const int attempt = attempt_;
   std::exchange(next_, nullptr)();
-  Pump();
+  if (attempt == attempt_) Pump();  // else it has begun again
 }
 
-void PagedRead::OnResult(int attempt, const CommandResult& result, Handler& handler) {
+bool PagedRead::IsOfTheInstant(const Reply& reply) {
+  const absl::string_view changes = reply[0].text();
+  if (changes_.empty()) changes_ = std::string(changes);
+  return changes_ == changes;
+}
+
+void PagedRead::OnResult(int attempt, const CommandResult& result, Wanted& wanted) {
   if (is_finished_ || attempt != attempt_) return;
   --outstanding_;
   if (!result.ok()) return Finish(result.code, result.message);
-  const absl::string_view changes = result.reply[0].text();
-  if (changes_.empty()) changes_ = std::string(changes);
-  if (changes_ != changes) {
-    if (attempt_ < kMaxAttempts) return Run();
+  if (!wanted.is_unchanging && !IsOfTheInstant(result.reply)) {
+    if (MayBeginAgain(attempt_)) return Run();
     return Finish(StoreCode::kUnavailable, "the shard changes faster than it can be read");
   }
-  handler(result.reply);
+  wanted.handler(result.reply);
   Pump();
 }
 

@@ -28,8 +28,13 @@ class PagedRead : public std::enable_shared_from_this<PagedRead> {
   virtual void End(StoreCode code, std::string message) = 0;  // once, last
 
   void Want(Command command, Handler handler);
+  // The same for what does not change: its reply may be of another instant.
+  void WantUnchanging(Command command, Handler handler);
   // Runs when all that is wanted so far has come. One at a time.
   void Then(absl::AnyInvocable<void()> next) { next_ = std::move(next); }
+  // Asked after `attempts` that came to nothing; if it says no, the reading ends as kUnavailable.
+  virtual bool MayBeginAgain(int attempts) { return attempts < kMaxAttempts; }
+  int attempts() const { return attempt_; }
 
  private:
   // So many calls at a time: other clients get their turn in between.
@@ -37,8 +42,15 @@ class PagedRead : public std::enable_shared_from_this<PagedRead> {
   // A shard that changes more often than this while it is read is kUnavailable.
   static constexpr int kMaxAttempts = 500;
 
+  struct Wanted {
+    Command command;
+    Handler handler;
+    bool is_unchanging;
+  };
+
   void Pump();
-  void OnResult(int attempt, const CommandResult& result, Handler& handler);
+  void OnResult(int attempt, const CommandResult& result, Wanted& wanted);
+  bool IsOfTheInstant(const Reply& reply);
   void Finish(StoreCode code, std::string message);
 
   RedisConnection& connection_;
@@ -46,7 +58,7 @@ class PagedRead : public std::enable_shared_from_this<PagedRead> {
   bool is_finished_ = false;
   size_t outstanding_ = 0;
   std::string changes_;
-  std::deque<std::pair<Command, Handler>> wanted_;
+  std::deque<Wanted> wanted_;
   absl::AnyInvocable<void()> next_;
 };
 

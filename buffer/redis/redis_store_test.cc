@@ -113,6 +113,39 @@ TEST_P(RedisStoreTest, AClaimHoldsTheScoresThatRedisHas) {
   DrainAndExpectNothingLeft(3);
 }
 
+// Spans come and leave with every turn of the loop while the audit walks; the loop ends first if
+// no instant could be found.
+TEST_P(RedisStoreTest, AnAuditOfAShardAtWorkIsExact) {
+  TakeAsWriter();
+  Acquire();
+  for (int i = 0; i < 300; ++i) AddNext({NewPart(watermark_, 10'000, 2)}, 2, 20);
+  std::optional<AuditReply> audit;
+  redis().reader().Audit(kShard, [&](StoreResult<AuditReply> r) { audit = r.value; });
+  int steps = 0;
+  for (; !audit && steps < 100; ++steps) {
+    AddNext({NewPart(watermark_, 20 + steps)}, 1, 20 + steps);
+    const Claim claim = ClaimAll({5, static_cast<uint64_t>(steps)});
+    EXPECT_TRUE(Acknowledge(AcknowledgeOf(claim, 1)).value.was_known);
+  }
+  RunLoopUntil(redis().loop(), [&] { return audit.has_value(); });
+  EXPECT_TRUE(audit->is_exact);
+  EXPECT_EQ(audit->residual, 0);
+  EXPECT_GE(audit->live_spans, 600u);
+  EXPECT_GE(steps, 1);
+}
+
+TEST_P(RedisStoreTest, AnAuditNamesCountersThatAnotherHandMoved) {
+  TakeAsWriter();
+  AddNext({NewPart(0, 20, 4), NewPart(1, 20, 3)}, 7, 20);
+  ClaimAll();
+  hand().Do({"HINCRBY", "{test/7}m", "accepted", "-2"});
+  hand().Do({"HINCRBY", "{test/7}m", "claimed", "1"});
+  const AuditReply audit = Audit();
+  EXPECT_EQ(audit.residual, -2);
+  EXPECT_EQ(audit.message_residual, 2);
+  EXPECT_EQ(audit.part_residual, 1);
+}
+
 // K9
 TEST_P(RedisStoreTest, ForgottenScriptsAreSentAgain) {
   TakeAsWriter();

@@ -13,7 +13,7 @@ struct Script {
 
 namespace scripts {
 extern const Script kAck, kAcquire, kAdd, kClaim, kClaimed, kHeads, kLive, kPeek, kRelease,
-    kSelftest, kSummary, kTails, kTake, kTick, kTook;
+    kSelftest, kSizes, kSummary, kTails, kTake, kTick, kTook;
 }  // namespace scripts
 }  // namespace spillway::buffer
 

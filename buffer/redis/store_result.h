@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "buffer/redis/connection.h"
+#include "buffer/redis/keys.h"
 #include "buffer/redis/reply.h"
 #include "buffer/shard_store.h"
 
@@ -31,7 +32,8 @@ inline std::optional<EventTime> OptionalTime(const Reply& reply) {
   return EventTime{*ms};
 }
 
-// The reply of summary.lua.
+// The call of summary.lua, and its reply.
+Command MakeSummary(const ShardKeys& keys);
 ShardSummary ReadSummary(const Reply& reply);
 
 }  // namespace spillway::buffer

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "buffer/chunk/chunk.h"
+#include "buffer/ledger.h"
 
 namespace spillway::buffer {
 namespace {
@@ -551,6 +552,7 @@ StoreResult<ShardSummary> FakeShardStore::DoSummary(ShardId id) {
   summary.due_parts = shard->due.size();
   for (const auto& [name, deadline] : shard->due) summary.backlog += deadline <= shard->clock;
   summary.inflight_claims = shard->claims.size();
+  for (const auto& [claim, state] : shard->claims) summary.claimed_parts += state.parts.size();
   summary.lateness = shard->marks.Lateness(shard->LowestOutstanding(), shard->clock, now_);
   summary.ledger = shard->ledger;
   return Accept(summary);
@@ -559,17 +561,19 @@ StoreResult<ShardSummary> FakeShardStore::DoSummary(ShardId id) {
 StoreResult<AuditReply> FakeShardStore::DoAudit(ShardId id) {
   AuditReply reply;
   reply.summary = DoSummary(id).value;
+  reply.is_exact = true;
   const FakeShard* shard = this->shard(id);
   if (shard == nullptr) return Accept(reply);
-  VisitLive(*shard, [&](const PartName& name, EventTime, bool) {
+  const auto count = [&](const PartName& name) {
     reply.live_spans += SpansIn(*shard, name);
-    for (const PartName& r : ReferencesOf(*shard, name)) reply.live_spans += SpansIn(*shard, r);
+    reply.missing_lists += shard->lists.contains(name) ? 0u : 1u;
+  };
+  VisitLive(*shard, [&](const PartName& name, EventTime, bool is_in_due) {
+    ++(is_in_due ? reply.due_parts : reply.in_flight_parts);
+    count(name);
+    for (const PartName& r : ReferencesOf(*shard, name)) count(r);
   });
-  const Ledger& ledger = shard->ledger;
-  reply.residual = static_cast<int64_t>(
-      ledger.carried + ledger.accepted - ledger.acknowledged - ledger.deduplicated -
-      ledger.dropped - ledger.dead_lettered - ledger.quarantined - reply.live_spans);
-  return Accept(reply);
+  return Accept(Compared(std::move(reply)));
 }
 
 }  // namespace spillway::buffer

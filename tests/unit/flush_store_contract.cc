@@ -259,6 +259,40 @@ TEST_P(ShardStoreContract, EverySpanLeavesByOneCounter) {
   EXPECT_EQ(audit.summary.ledger.quarantined, 1u);
 }
 
+TEST_P(ShardStoreContract, AnAuditCountsWhatIsDueInFlightAndAbsorbed) {
+  TakeAsWriter();
+  AddPart absorbed = NewPart(1, 90, 2);
+  absorbed.is_absorbed = true;
+  AddPart host = NewPart(2, 90, 3);
+  host.references.push_back(Name(1));
+  AddNext({NewPart(0, 20, 4), absorbed, host}, 9, 20);
+  const Claim claim = ClaimAll();
+  const AuditReply audit = Audit();
+  EXPECT_TRUE(audit.is_exact);
+  EXPECT_EQ(audit.live_spans, 9u);
+  EXPECT_EQ(audit.due_parts, 1u);
+  EXPECT_EQ(audit.in_flight_parts, 1u);
+  EXPECT_EQ(audit.summary.claimed_parts, 1u);
+  EXPECT_EQ(audit.residual, 0);
+  EXPECT_EQ(audit.part_residual, 0);
+  EXPECT_EQ(audit.missing_lists, 0u);
+  EXPECT_TRUE(Release({.id = claim.id, .parts = {}, .counts_attempt = false}).value);
+  EXPECT_EQ(Audit().duplicates_at_most, 1u) << "it may have been delivered";
+}
+
+TEST_P(ShardStoreContract, AnAuditNamesHowManySpansAreMissing) {
+  TakeAsWriter();
+  AddNext({NewPart(0, 20, 4), NewPart(1, 90, 3)}, 7, 20);
+  store_->DeleteList(kShard, Name(1));
+  AuditReply audit = Audit();
+  EXPECT_TRUE(audit.is_exact);
+  EXPECT_EQ(audit.residual, 3);
+  EXPECT_EQ(audit.missing_lists, 1u);
+  const Claim claim = ClaimAll();
+  EXPECT_TRUE(Acknowledge(AcknowledgeOf(claim, 3)).value.was_known);
+  EXPECT_EQ(Audit().residual, 4) << "one more left uncounted";
+}
+
 // K9f
 TEST_P(ShardStoreContract, ADueEntryWithoutItsListIsTakenOutAndCounted) {
   TakeAsWriter();
