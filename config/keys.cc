@@ -131,11 +131,14 @@ std::vector<Key<Config>> ConnectionKeys() {
 
 std::vector<Key<Config>> StreamKeys() {
   return {
-      TextKey("input.topic", AT(input.topic), "a topic name", IsTopic, "Where spans come from."),
+      TextKey("input.topic", AT(input.topic), "a topic name", IsTopic,
+              "Where spans come from. "
+              "Keep messages for segments.max_age + segments.late_window + 1h at least: after the "
+              "loss of Redis they are read again."),
       TextKey(
           "input.group", AT(input.group), "a consumer group's name", IsNotEmpty,
           "Consumer group of the ingest workers. Its committed offsets say below what nothing is "
-          "outstanding."),
+          "outstanding. Only this fleet may be in it: no worker joins while others are."),
       {"input.format",
        ChoiceField<Config>{[](const Config& c) { return c.input.format; },
                            [](Config& c, const std::string& v) { c.input.format = v; },

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kafka/consumer.h"
+#include "kafka/metadata.h"
 #include "tests/support/kafka_broker.h"
 
 namespace spillway::kafka {
@@ -145,6 +146,30 @@ TEST_P(ConsumerContractTest, DeliversNothingBeforeStartAtAndThenFromThere) {
   EXPECT_EQ(reader.offsets[0], Range(20, 50));
   EXPECT_EQ(reader.payloads[0].front(), "20");
   EXPECT_EQ(reader.payloads[1].back(), "109");
+}
+
+TEST_P(ConsumerContractTest, MetadataTellsTheGroupsMembers) {
+  broker_->CreateTopic(topic_, 2);
+  const auto metadata =
+      MakeMetadataClient({.brokers = broker_->address(), .properties = {}, .client_id = "asks"})
+          .value();
+  const auto names = [&] {
+    std::vector<std::string> all;
+    const auto members = metadata->GroupMembers(group_, std::chrono::seconds(10));
+    EXPECT_TRUE(members.ok()) << members.status();
+    if (members.ok()) {
+      for (const GroupMember& member : *members) all.push_back(member.client_id);
+    }
+    return all;
+  };
+  EXPECT_THAT(names(), IsEmpty());
+  Reader reader;
+  std::unique_ptr<Consumer> consumer = Join(reader);
+  ASSERT_TRUE(JoinedWith(reader, 2));
+  EXPECT_EQ(names(),
+            broker_->is_real() ? std::vector<std::string>{"test"} : std::vector<std::string>{});
+  consumer->Close();
+  EXPECT_THAT(names(), IsEmpty());
 }
 
 TEST_P(ConsumerContractTest, AnotherStartAtBeginsAnewInBothDirections) {

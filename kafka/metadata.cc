@@ -22,6 +22,14 @@ class MetadataClientImpl final : public MetadataClient {
   absl::StatusOr<size_t> MaxMessageBytes(const std::string& topic, Duration timeout) override {
     return AskMaxMessageBytes(client_->get(), topic, TimeoutMs(timeout));
   }
+  absl::StatusOr<std::optional<std::chrono::milliseconds>> Retention(const std::string& topic,
+                                                                     Duration timeout) override {
+    return AskRetention(client_->get(), topic, TimeoutMs(timeout));
+  }
+  absl::StatusOr<std::vector<GroupMember>> GroupMembers(const std::string& group,
+                                                        Duration timeout) override {
+    return AskGroupMembers(client_->get(), group, TimeoutMs(timeout));
+  }
 
  private:
   const std::shared_ptr<Client> client_;  // librdkafka's handle is thread-safe

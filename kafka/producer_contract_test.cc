@@ -166,6 +166,23 @@ TEST_P(ProducerContractTest, MetadataTellsPartitionsAndMissingTopics) {
   }
 }
 
+TEST_P(ProducerContractTest, MetadataTellsARetentionOfTime) {
+  const auto metadata = MakeMetadataClient(ClientOf(*broker_)).value();
+  const auto retention = [&](const std::string& topic) {
+    const auto answer = metadata->Retention(topic, std::chrono::seconds(10));
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.value_or(std::nullopt);
+  };
+  const std::chrono::milliseconds hour = std::chrono::hours(1);
+  broker_->CreateTopic(topic_, 1, {{"retention.ms", "3600000"}});
+  EXPECT_EQ(retention(topic_), broker_->is_real() ? std::optional(hour) : std::nullopt);
+  broker_->CreateTopic(topic_ + "-kept", 1, {{"retention.ms", "-1"}});
+  EXPECT_EQ(retention(topic_ + "-kept"), std::nullopt);
+  broker_->CreateTopic(topic_ + "-compacted", 1,
+                       {{"cleanup.policy", "compact"}, {"retention.ms", "3600000"}});
+  EXPECT_EQ(retention(topic_ + "-compacted"), std::nullopt);
+}
+
 INSTANTIATE_TEST_SUITE_P(Brokers, ProducerContractTest, ::testing::Values("mock", "kafka"),
                          [](const auto& kind) { return kind.param; });
 

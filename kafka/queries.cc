@@ -1,10 +1,12 @@
 #include "kafka/queries.h"
 
+#include <map>
 #include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "kafka/client.h"
 
 namespace spillway::kafka {
@@ -30,21 +32,66 @@ bool IsMockBroker(rd_kafka_t* handle, int timeout_ms) {
   return is_mock;
 }
 
-absl::StatusOr<size_t> LimitOf(const rd_kafka_ConfigResource_t* resource, const std::string& what) {
-  const rd_kafka_resp_err_t error = rd_kafka_ConfigResource_error(resource);
-  if (error == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) return kDefaultTopicMessageBytes;
-  if (absl::Status status = StatusOf(error, what); !status.ok()) return status;
+using Configuration = std::map<std::string, std::string>;
+using OptionsPtr = std::unique_ptr<rd_kafka_AdminOptions_t, Deleter<rd_kafka_AdminOptions_destroy>>;
+
+OptionsPtr OptionsFor(rd_kafka_t* handle, rd_kafka_admin_op_t operation, int timeout_ms) {
+  OptionsPtr options(rd_kafka_AdminOptions_new(handle, operation));
+  char why[256] = "";
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, why, sizeof(why));
+  return options;
+}
+
+// The answer on `queue`. UNIMPLEMENTED: the broker is too old for the question.
+absl::StatusOr<EventPtr> Answer(const QueuePtr& queue, const std::string& what, int timeout_ms) {
+  EventPtr event(rd_kafka_queue_poll(queue.get(), timeout_ms));
+  if (event == nullptr) return absl::UnavailableError(absl::StrCat(what, ": no answer"));
+  RETURN_IF_ERROR(StatusOf(rd_kafka_event_error(event.get()), what));
+  return event;
+}
+
+absl::StatusOr<Configuration> ConfigurationIn(const rd_kafka_ConfigResource_t* resource,
+                                              const std::string& what) {
+  RETURN_IF_ERROR(StatusOf(rd_kafka_ConfigResource_error(resource), what));
+  Configuration configuration;
   size_t count = 0;
   const rd_kafka_ConfigEntry_t** entries = rd_kafka_ConfigResource_configs(resource, &count);
   for (size_t i = 0; i < count; ++i) {
-    if (absl::string_view(rd_kafka_ConfigEntry_name(entries[i])) != "max.message.bytes") continue;
     const char* value = rd_kafka_ConfigEntry_value(entries[i]);
-    uint64_t bytes = 0;
-    if (value != nullptr && absl::SimpleAtoi(value, &bytes) && bytes > 0)
-      return static_cast<size_t>(bytes);
+    if (value != nullptr) configuration.emplace(rd_kafka_ConfigEntry_name(entries[i]), value);
   }
-  return kDefaultTopicMessageBytes;
+  return configuration;
 }
+
+// A topic's configuration, defaults included. UNIMPLEMENTED: the broker cannot describe it.
+absl::StatusOr<Configuration> AskConfiguration(rd_kafka_t* handle, const std::string& topic,
+                                               const std::string& what, int timeout_ms) {
+  if (IsMockBroker(handle, timeout_ms)) return absl::UnimplementedError(what);
+  const QueuePtr queue(rd_kafka_queue_new(handle));
+  const OptionsPtr options = OptionsFor(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
+  const std::unique_ptr<rd_kafka_ConfigResource_t, Deleter<rd_kafka_ConfigResource_destroy>>
+      resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+  rd_kafka_ConfigResource_t* asked = resource.get();
+  rd_kafka_DescribeConfigs(handle, &asked, 1, options.get(), queue.get());
+  ASSIGN_OR_RETURN(const EventPtr event, Answer(queue, what, timeout_ms));
+  const rd_kafka_DescribeConfigs_result_t* result =
+      rd_kafka_event_DescribeConfigs_result(event.get());
+  size_t count = 0;
+  const rd_kafka_ConfigResource_t** resources =
+      result == nullptr ? nullptr : rd_kafka_DescribeConfigs_result_resources(result, &count);
+  if (count != 1) return absl::UnavailableError(absl::StrCat(what, ": an empty answer"));
+  return ConfigurationIn(resources[0], what);
+}
+
+// The number that is `key`'s value, else `otherwise`.
+int64_t NumberIn(const Configuration& configuration, const std::string& key, int64_t otherwise) {
+  const auto found = configuration.find(key);
+  int64_t value = 0;
+  return found != configuration.end() && absl::SimpleAtoi(found->second, &value) ? value
+                                                                                 : otherwise;
+}
+
+std::string TextOf(const char* text) { return text == nullptr ? "" : text; }
 
 }  // namespace
 
@@ -81,30 +128,62 @@ absl::StatusOr<int32_t> AskPartitionCount(rd_kafka_t* handle, const std::string&
 absl::StatusOr<size_t> AskMaxMessageBytes(rd_kafka_t* handle, const std::string& topic,
                                           int timeout_ms) {
   const std::string what = absl::StrCat("ask max.message.bytes of ", topic);
-  if (IsMockBroker(handle, timeout_ms)) return kDefaultTopicMessageBytes;
-  const QueuePtr queue(rd_kafka_queue_new(handle));
-  const std::unique_ptr<rd_kafka_AdminOptions_t, Deleter<rd_kafka_AdminOptions_destroy>> options(
-      rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
-  char why[256] = "";
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, why, sizeof(why));
-  const std::unique_ptr<rd_kafka_ConfigResource_t, Deleter<rd_kafka_ConfigResource_destroy>>
-      resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
-  rd_kafka_ConfigResource_t* asked = resource.get();
-  rd_kafka_DescribeConfigs(handle, &asked, 1, options.get(), queue.get());
-  const EventPtr event(rd_kafka_queue_poll(queue.get(), timeout_ms));
-  if (event == nullptr) return absl::UnavailableError(absl::StrCat(what, ": no answer"));
-  if (rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
-    return kDefaultTopicMessageBytes;
+  const absl::StatusOr<Configuration> configuration =
+      AskConfiguration(handle, topic, what, timeout_ms);
+  if (absl::IsUnimplemented(configuration.status())) return kDefaultTopicMessageBytes;
+  if (!configuration.ok()) return configuration.status();
+  const int64_t bytes = NumberIn(*configuration, "max.message.bytes", 0);
+  return bytes > 0 ? static_cast<size_t>(bytes) : kDefaultTopicMessageBytes;
+}
+
+absl::StatusOr<std::optional<std::chrono::milliseconds>> AskRetention(rd_kafka_t* handle,
+                                                                      const std::string& topic,
+                                                                      int timeout_ms) {
+  const std::string what = absl::StrCat("ask the retention of ", topic);
+  const absl::StatusOr<Configuration> configuration =
+      AskConfiguration(handle, topic, what, timeout_ms);
+  if (absl::IsUnimplemented(configuration.status())) return std::nullopt;
+  if (!configuration.ok()) return configuration.status();
+  const auto policy = configuration->find("cleanup.policy");
+  if (policy != configuration->end() && !absl::StrContains(policy->second, "delete")) {
+    return std::nullopt;
   }
-  if (absl::Status status = StatusOf(rd_kafka_event_error(event.get()), what); !status.ok())
-    return status;
-  const rd_kafka_DescribeConfigs_result_t* result =
-      rd_kafka_event_DescribeConfigs_result(event.get());
+  const int64_t retention_ms = NumberIn(*configuration, "retention.ms", -1);
+  if (retention_ms < 0) return std::nullopt;
+  return std::chrono::milliseconds(retention_ms);
+}
+
+absl::StatusOr<std::vector<GroupMember>> AskGroupMembers(rd_kafka_t* handle,
+                                                         const std::string& group, int timeout_ms) {
+  const std::string what = absl::StrCat("ask the members of group ", group);
+  std::vector<GroupMember> members;
+  if (IsMockBroker(handle, timeout_ms)) return members;
+  const QueuePtr queue(rd_kafka_queue_new(handle));
+  const OptionsPtr options =
+      OptionsFor(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, timeout_ms);
+  const char* asked = group.c_str();
+  rd_kafka_DescribeConsumerGroups(handle, &asked, 1, options.get(), queue.get());
+  const absl::StatusOr<EventPtr> event = Answer(queue, what, timeout_ms);
+  if (absl::IsUnimplemented(event.status())) return members;
+  if (!event.ok()) return event.status();
+  const rd_kafka_DescribeConsumerGroups_result_t* result =
+      rd_kafka_event_DescribeConsumerGroups_result(event->get());
   size_t count = 0;
-  const rd_kafka_ConfigResource_t** resources =
-      result == nullptr ? nullptr : rd_kafka_DescribeConfigs_result_resources(result, &count);
+  const rd_kafka_ConsumerGroupDescription_t** groups =
+      result == nullptr ? nullptr : rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
   if (count != 1) return absl::UnavailableError(absl::StrCat(what, ": an empty answer"));
-  return LimitOf(resources[0], what);
+  const rd_kafka_error_t* error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
+  const rd_kafka_resp_err_t code =
+      error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+  if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return members;
+  RETURN_IF_ERROR(StatusOf(code, what));
+  for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(groups[0]); ++i) {
+    const rd_kafka_MemberDescription_t* member =
+        rd_kafka_ConsumerGroupDescription_member(groups[0], i);
+    members.push_back({TextOf(rd_kafka_MemberDescription_client_id(member)),
+                       TextOf(rd_kafka_MemberDescription_host(member))});
+  }
+  return members;
 }
 
 }  // namespace spillway::kafka

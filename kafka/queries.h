@@ -4,10 +4,14 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "kafka/consumer.h"
+#include "kafka/metadata.h"
 
 namespace spillway::kafka {
 
@@ -23,6 +27,12 @@ absl::StatusOr<int32_t> AskPartitionCount(rd_kafka_t* handle, const std::string&
 // configurations (an old one, librdkafka's mock) counts as having Kafka's default.
 absl::StatusOr<size_t> AskMaxMessageBytes(rd_kafka_t* handle, const std::string& topic,
                                           int timeout_ms);
+// See MetadataClient.
+absl::StatusOr<std::optional<std::chrono::milliseconds>> AskRetention(rd_kafka_t* handle,
+                                                                      const std::string& topic,
+                                                                      int timeout_ms);
+absl::StatusOr<std::vector<GroupMember>> AskGroupMembers(rd_kafka_t* handle,
+                                                         const std::string& group, int timeout_ms);
 
 }  // namespace spillway::kafka
 

@@ -65,7 +65,8 @@ absl::Status ServerProcess::Build() {
   ASSIGN_OR_RETURN(
       std::unique_ptr<kafka::MetadataClient> metadata,
       kafka::MakeMetadataClient({config_.kafka.brokers, config_.kafka.properties, "spillwayd"}));
-  discovery_ = std::make_unique<KafkaDiscovery>(std::move(metadata), config_.input.topic);
+  discovery_ = std::make_unique<KafkaDiscovery>(std::move(metadata), config_.input.topic,
+                                                NeededRetention(config_.segments));
   launcher_ = std::make_unique<process::LocalLauncher>(
       loop_, process::LocalLauncherOptions{std::move(worker_program), run_dir_.path(),
                                            std::move(config_file), config_.server.gateway});

@@ -11,6 +11,7 @@
 #include "base/version.h"
 #include "buffer/redis/server_check.h"
 #include "kafka/consumer.h"
+#include "kafka/metadata.h"
 #include "worker/flush/flush_worker.h"
 #include "worker/ingest/ingest_worker.h"
 
@@ -55,7 +56,8 @@ absl::Status WorkerProcess::Build(const config::WorkerCommandLine& line) {
   kafka::ClientConfig client;
   client.brokers = config_.kafka.brokers;
   client.properties = config_.kafka.properties;
-  client.client_id = absl::StrCat("spillway-", line.pool, "-", line.slot);
+  client.client_id =
+      absl::StrCat(ingest::ClientPrefix(config_.name_space), line.pool, "-", line.slot);
   kafka::ProducerConfig producer;
   producer.client = client;
   producer.compression = config_.output.compression;
@@ -75,6 +77,8 @@ absl::Status WorkerProcess::BuildRole(const config::WorkerCommandLine& line,
                                                  flush::FlushOptionsFrom(config_), random);
     return absl::OkStatus();
   }
+  ASSIGN_OR_RETURN(std::shared_ptr<kafka::MetadataClient> metadata,
+                   kafka::MakeMetadataClient(client));
   const kafka::ConsumerConfig consumer{client, config_.input.topic, config_.input.group};
   role_ = std::make_unique<ingest::IngestWorker>(
       ingest::WorkerParts{
@@ -85,6 +89,11 @@ absl::Status WorkerProcess::BuildRole(const config::WorkerCommandLine& line,
           .make_consumer =
               [this, consumer](kafka::ConsumerListener& listener) {
                 return kafka::MakeConsumer(consumer, loop_, listener);
+              },
+          .group_members =
+              [metadata](const std::string& group,
+                         Duration timeout) {  // the pool thread shares in it
+                return metadata->GroupMembers(group, timeout);
               },
           .random = random,
           .on_misconfigured = [this](const absl::Status& status) { OnMisconfigured(status); },

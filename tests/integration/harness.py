@@ -163,7 +163,7 @@ class Fleet:
     """spillwayd with its workers on private topics of a shared Kafka."""
 
     def __init__(self, folder, kafka, bin_folder, partitions=1, config=None, redis=None, topic_config=None,
-                 create_topics=True):
+                 create_topics=True, input_config=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.kafka, self.bin = kafka, pathlib.Path(bin_folder)
@@ -173,7 +173,7 @@ class Fleet:
         self.input = Topic(kafka, f"in-{name}")
         self.output = Topic(kafka, f"out-{name}")
         self.dead_letters = Topic(kafka, f"in-{name}-dlq")
-        self.partitions, self.topic_config = partitions, topic_config
+        self.partitions, self.topic_config, self.input_config = partitions, topic_config, input_config
         if create_topics:
             self.create_topics()
         self.api = f"127.0.0.1:{free_port()}"
@@ -199,7 +199,7 @@ class Fleet:
         self.process = None
 
     def create_topics(self):
-        self.kafka.create(self.input.name, self.partitions)
+        self.kafka.create(self.input.name, self.partitions, self.input_config)
         self.kafka.create(self.output.name, self.partitions, self.topic_config)
         self.kafka.create(self.dead_letters.name, 1)
 

@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 import uuid
 
+import confluent_kafka
+
 import harness
 from harness import alive, wait_until
 from spans import left, span, span_id
@@ -136,3 +138,34 @@ def test_a_running_workers_log_stays_bounded(make_fleet):
     assert pathlib.Path(f"{log}.1").stat().st_size > 16 << 20
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: "ending" in log.read_text(), "the same process still writes to it")
+
+
+def test_a_group_with_foreign_members_is_refused_until_they_leave(make_fleet):
+    """Another implementation that still reads: Spillway says who, takes nothing, and goes on when it has left."""
+    fleet = make_fleet()
+    foreign = confluent_kafka.Consumer({"bootstrap.servers": fleet.kafka.brokers, "client.id": "old-flusher",
+                                        "group.id": fleet.config["input"]["group"], "log_level": 0})
+    foreign.subscribe([fleet.input.name])
+    wait_until(lambda: foreign.poll(0.1) is not None or foreign.assignment(), "the foreign member has joined")
+    fleet.start(wait_healthy=False)
+
+    def refusal():
+        foreign.poll(0)
+        code, text = fleet.cli("health")
+        return text if code != 0 and "old-flusher" in text else None
+
+    assert fleet.config["input"]["group"] in wait_until(refusal, "health names the foreign member")
+    assert foreign.assignment(), "nothing was taken from it"
+    assert all(int(w.get("restarts", 0)) == 0 for w in fleet.workers())
+    foreign.close()
+    fleet.must("wait", "ingest", "--for", "healthy", "--timeout", "60s")
+    trace = uuid.uuid4().hex
+    fleet.input.send([span("a*", trace)])
+    assert left(fleet.segments(1)) == [(trace, 1, span_id("a"), (span_id("a"),))]
+
+
+def test_a_short_retention_is_warned_of_once(make_fleet):
+    fleet = make_fleet(input_config={"retention.ms": "600000"}).start()
+    log = wait_until(lambda: (lambda text: text if "retention" in text else None)(fleet.log()), "the warning")
+    assert log.count("retention is short") == 1, log
+    assert fleet.input.name in log and "10m" in log and "max_age" in log, log

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
+#include "worker/ingest/group_check.h"
 
 namespace spillway::ingest {
 
@@ -40,6 +41,7 @@ void IngestWorker::Start() {
 
 // The part size depends on what the output topic takes, so nothing begins before that is known.
 void IngestWorker::AskLimit() {
+  is_asking_ = true;
   auto answer = std::make_shared<absl::StatusOr<size_t>>(absl::UnknownError("not asked"));
   parts_.loop.Offload(
       [answer, &producer = parts_.producer, output = options_.output_topic,
@@ -54,6 +56,7 @@ void IngestWorker::AskLimit() {
 }
 
 void IngestWorker::OnLimit(const absl::StatusOr<size_t>& limit) {
+  is_asking_ = false;
   if (is_draining_) return;
   uint64_t topic_limit = 0;
   if (limit.ok()) {
@@ -64,29 +67,64 @@ void IngestWorker::OnLimit(const absl::StatusOr<size_t>& limit) {
     Log(LogLevel::kWarning, "output topic's limit unknown",
         {{"error", limit.status()}, {"assumed", topic_limit}});
   } else {
-    limit_trouble_ = absl::StrCat("Kafka: ", limit.status().message());
+    start_trouble_ = absl::StrCat("Kafka: ", limit.status().message());
     return;  // asked again by OnHousekeeping
   }
-  limit_trouble_.clear();
   options_.limits.max_part_bytes = EffectivePartBytes(options_.max_segment_bytes, topic_limit);
   if (options_.limits.max_part_bytes < kMinPartBytes) {
-    limit_trouble_ = absl::StrCat(
+    start_trouble_ = absl::StrCat(
         "output.topic: ", options_.output_topic, " takes messages of ", topic_limit,
         " bytes and segments.max_bytes is ", options_.max_segment_bytes, ", which leaves ",
         options_.limits.max_part_bytes, " bytes for a part's spans; at least ", kMinPartBytes,
         " are needed: raise the topic's max.message.bytes or segments.max_bytes");
-    return parts_.on_misconfigured(absl::FailedPreconditionError(limit_trouble_));
+    return parts_.on_misconfigured(absl::FailedPreconditionError(start_trouble_));
   }
   Log(LogLevel::kInfo, "part size",
       {{"bytes", options_.limits.max_part_bytes}, {"topic_limit", topic_limit}});
+  is_limit_known_ = true;
   is_kafka_ok_ = true;
-  Join();
+  CheckGroup();
+}
+
+// Another implementation that still reads with our group's name would share the partitions with us.
+// It may be on its way out, or its session may outlive it: so a refusal is not the end.
+void IngestWorker::CheckGroup() {
+  if (!parts_.group_members) return Join();
+  is_asking_ = true;
+  if (start_trouble_.empty()) start_trouble_ = "Kafka: the consumer group's members";
+  using Members = absl::StatusOr<std::vector<kafka::GroupMember>>;
+  auto answer = std::make_shared<Members>(absl::UnknownError("not asked"));
+  parts_.loop.Offload([answer, ask = parts_.group_members, group = options_.group,
+                       timeout = options_.query_timeout] { *answer = ask(group, timeout); },
+                      [this, alive = alive_, answer] {
+                        if (*alive) OnGroup(*answer);
+                      });
+}
+
+void IngestWorker::OnGroup(const absl::StatusOr<std::vector<kafka::GroupMember>>& members) {
+  is_asking_ = false;
+  if (is_draining_) return;
+  if (absl::IsPermissionDenied(members.status())) {
+    Log(LogLevel::kWarning, "consumer group's members unknown", {{"error", members.status()}});
+    return Join();
+  }
+  if (!members.ok()) {
+    start_trouble_ = absl::StrCat("Kafka: ", members.status().message());
+    return;  // asked again by OnHousekeeping
+  }
+  const std::string foreign = ForeignMembers(options_.group, options_.client_prefix, *members);
+  if (foreign.empty()) return Join();
+  if (foreign != start_trouble_) {
+    Log(LogLevel::kError, "consumer group refused", {{"problem", foreign}});
+  }
+  start_trouble_ = foreign;
 }
 
 void IngestWorker::Join() {
   absl::StatusOr<std::unique_ptr<kafka::Consumer>> made = parts_.make_consumer(*this);
   if (!made.ok()) return parts_.on_misconfigured(made.status());
   consumer_ = *std::move(made);
+  start_trouble_.clear();
 }
 
 // After a fatal error of the client; its shards are lost already.
@@ -94,7 +132,7 @@ void IngestWorker::Rejoin() {
   if (is_draining_) return;
   while (!sessions_.empty()) Retire(sessions_.begin()->first);
   consumer_.reset();
-  Join();
+  CheckGroup();
 }
 
 // ---- the group
@@ -218,7 +256,8 @@ void IngestWorker::OnHousekeeping() {
   letters_.Retry();
   ShareIndexLimit();
   ProbeKafka();
-  if (!limit_trouble_.empty() && consumer_ == nullptr && !is_draining_) AskLimit();
+  if (consumer_ != nullptr || is_asking_ || is_draining_) return;
+  is_limit_known_ ? CheckGroup() : AskLimit();
 }
 
 // A shard may use its even share, or what the others leave of the limit.
@@ -268,7 +307,7 @@ wire::WorkerReport IngestWorker::Report() const {
       report.waiting_for.push_back(absl::StrCat("shard ", shard.value, ": ", session->trouble()));
     }
   }
-  if (!limit_trouble_.empty()) report.waiting_for.push_back(limit_trouble_);
+  if (!start_trouble_.empty()) report.waiting_for.push_back(start_trouble_);
   if (!kafka_trouble_.empty() && !is_kafka_ok_) report.waiting_for.push_back(kafka_trouble_);
   if (!letters_.last_failure().empty()) {
     report.waiting_for.push_back(absl::StrCat("dead letters for ", options_.dead_letter_topic, ": ",

@@ -19,6 +19,7 @@
 #include "buffer/shard_store.h"
 #include "config/config.h"
 #include "kafka/consumer.h"
+#include "kafka/metadata.h"
 #include "kafka/producer.h"
 #include "worker/control/worker_role.h"
 #include "worker/ingest/dead_letters.h"
@@ -37,6 +38,10 @@ struct WorkerParts {
   // Called once Kafka has told that limit: kafka::MakeConsumer with the configuration bound.
   std::function<absl::StatusOr<std::unique_ptr<kafka::Consumer>>(kafka::ConsumerListener&)>
       make_consumer;
+  // Asks who is in a group, as kafka::MetadataClient; called on pool threads. Null: not asked.
+  std::function<absl::StatusOr<std::vector<kafka::GroupMember>>(const std::string& group,
+                                                                Duration timeout)>
+      group_members;
   std::function<uint64_t()> random;  // 64 random bits a call
   // The configuration cannot work (the message says why): the process ends with exit code 78.
   std::function<void(const absl::Status&)> on_misconfigured;
@@ -73,6 +78,8 @@ class IngestWorker final : public worker::WorkerRole,
 
   void AskLimit();
   void OnLimit(const absl::StatusOr<size_t>& limit);
+  void CheckGroup();
+  void OnGroup(const absl::StatusOr<std::vector<kafka::GroupMember>>& members);
   void Join();
   void Rejoin();
   void RunTurns();
@@ -107,7 +114,10 @@ class IngestWorker final : public worker::WorkerRole,
   Timer wake_timer_;
   Timer housekeeping_;
 
-  std::string limit_trouble_ = "Kafka: the output topic's limit";
+  // Why there is no consumer yet; empty once there is.
+  std::string start_trouble_ = "Kafka: the output topic's limit";
+  bool is_limit_known_ = false;
+  bool is_asking_ = false;  // for the limit or for the group's members
   std::optional<bool> is_redis_ok_;
   bool is_kafka_ok_ = false;
   bool is_probing_ = false;

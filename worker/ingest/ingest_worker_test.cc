@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,6 +42,7 @@ class IngestWorkerTest : public ::testing::Test {
                   consumer_ = made.get();
                   return made;
                 },
+            .group_members = group_members_,
             .random = [this] { return random_.Next(); },
             .on_misconfigured = [this](const absl::Status& status) { misconfigured_ = status; }},
         options_);
@@ -82,6 +84,8 @@ class IngestWorkerTest : public ::testing::Test {
   kafka::FakeProducer producer_{kafka_};
   buffer::FakeShardStore store_{[this](Task task) { loop_.Post(std::move(task)); }};
   test_support::SeededRandom random_{7};
+  std::function<absl::StatusOr<std::vector<kafka::GroupMember>>(const std::string&, Duration)>
+      group_members_;  // null: nobody asks
   kafka::FakeConsumer* consumer_ = nullptr;
   std::unique_ptr<IngestWorker> worker_;
   std::optional<absl::Status> misconfigured_;
@@ -106,6 +110,51 @@ TEST_F(IngestWorkerTest, ATopicThatCannotHoldSegmentsIsAConfigurationError) {
   ASSERT_TRUE(Until([&] { return misconfigured_.has_value(); }));
   EXPECT_THAT(std::string(misconfigured_->message()), HasSubstr("max.message.bytes"));
   EXPECT_EQ(consumer_, nullptr);
+}
+
+TEST_F(IngestWorkerTest, JoinsAGroupOnlyOnceForeignMembersHaveLeft) {
+  std::atomic<bool> is_foreign_there = true;
+  options_.group = "process-spans";
+  options_.client_prefix = "spillway/default/";
+  group_members_ = [&](const std::string& group, Duration) {
+    EXPECT_EQ(group, "process-spans");
+    std::vector<kafka::GroupMember> members{{"spillway/default/ingest-1", "/10.0.0.1"}};
+    if (is_foreign_there) members.push_back({"rdkafka", "/10.0.0.2"});
+    return members;
+  };
+  Make();
+  ASSERT_TRUE(Until([&] {
+    const std::vector<std::string> waits = worker_->Report().waiting_for;
+    return waits.size() == 1 && waits[0].find("rdkafka at /10.0.0.2") != std::string::npos;
+  }));
+  EXPECT_EQ(consumer_, nullptr);
+  EXPECT_FALSE(worker_->Report().is_ready);
+  EXPECT_TRUE(worker_->Report().is_kafka_ok) << "Kafka is there; its group is not ours";
+  is_foreign_there = false;
+  ASSERT_TRUE(Until([&] { return consumer_ != nullptr; }));
+  EXPECT_THAT(worker_->Report().waiting_for, IsEmpty());
+  EXPECT_FALSE(misconfigured_.has_value());
+}
+
+TEST_F(IngestWorkerTest, AsksForTheGroupsMembersUntilKafkaAnswers) {
+  std::atomic<int> asked = 0;
+  group_members_ = [&](const std::string&,
+                       Duration) -> absl::StatusOr<std::vector<kafka::GroupMember>> {
+    if (++asked == 1) return absl::UnavailableError("no coordinator");
+    return std::vector<kafka::GroupMember>{};
+  };
+  Make();
+  ASSERT_TRUE(Until([&] { return consumer_ != nullptr; }));
+  EXPECT_EQ(asked, 2);
+}
+
+TEST_F(IngestWorkerTest, JoinsWhereItMayNotAskForMembers) {
+  group_members_ = [](const std::string&,
+                      Duration) -> absl::StatusOr<std::vector<kafka::GroupMember>> {
+    return absl::PermissionDeniedError("describe");
+  };
+  Make();
+  EXPECT_TRUE(Until([&] { return consumer_ != nullptr; }));
 }
 
 TEST_F(IngestWorkerTest, ServesEachShardOfItsOwn) {

@@ -1,12 +1,23 @@
 #include "worker/ingest/options.h"
 
+#include "absl/strings/str_cat.h"
+
 namespace spillway::ingest {
+
+std::string ClientPrefix(const std::string& name_space) {
+  return absl::StrCat("spillway/", name_space, "/");
+}
 
 Options OptionsFrom(const config::Config& config) {
   Options options;
   options.input_topic = config.input.topic;
   options.dead_letter_topic = config.input.dead_letter_topic;
   options.output_topic = config.output.topic;
+  options.group = config.input.group;
+  const auto client_id = config.kafka.properties.find("client.id");
+  options.client_prefix = client_id == config.kafka.properties.end()
+                              ? ClientPrefix(config.name_space)
+                              : client_id->second;
   options.limits.root_timeout = config.segments.root_timeout;
   options.limits.idle_timeout = config.segments.idle_timeout;
   options.limits.max_age = config.segments.max_age;

@@ -15,8 +15,9 @@
 namespace spillway::ingest {
 
 struct Options {
-  std::string input_topic, dead_letter_topic, output_topic;
-  segment::Limits limits;  // max_part_bytes: EffectivePartBytes, once the topic has been asked
+  std::string input_topic, dead_letter_topic, output_topic, group;
+  std::string client_prefix;  // with which the client ids of this fleet's ingest workers begin
+  segment::Limits limits;     // max_part_bytes: EffectivePartBytes, once the topic has been asked
   config::Gate gate;
   uint64_t max_segment_bytes = 10u << 20;
   uint64_t max_index_bytes = 1u << 30;
@@ -44,6 +45,9 @@ struct Options {
 };
 
 Options OptionsFrom(const config::Config& config);
+
+// What the client id of each of a namespace's workers begins with.
+std::string ClientPrefix(const std::string& name_space);
 
 // Below this the topic cannot hold segments: a configuration error (design section 5, rule 10).
 inline constexpr uint64_t kMinPartBytes = 64u << 10;
