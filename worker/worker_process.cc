@@ -52,6 +52,8 @@ absl::Status WorkerProcess::Build(const config::WorkerCommandLine& line) {
   store_ = std::make_unique<buffer::RedisShardStore>(
       loop_, std::move(redis),
       [this](const buffer::ConnectionState& state) { OnRedisState(state); });
+  store_->CheckServers(
+      [this](const buffer::StoreResult<buffer::ServerCheck>& result) { OnRedisChecked(result); });
 
   kafka::ClientConfig client;
   client.brokers = config_.kafka.brokers;
@@ -132,24 +134,21 @@ void WorkerProcess::OnRedisState(const buffer::ConnectionState& state) {
     return;
   }
   Log(LogLevel::kInfo, "Redis is connected");
-  if (!is_redis_checked_) CheckRedis();
 }
 
-// Once: a server that will never do is a configuration error and not something to wait for.
-void WorkerProcess::CheckRedis() {
-  store_->CheckServer([this](buffer::StoreResult<buffer::ServerCheck> result) {
-    if (result.code == buffer::StoreCode::kUnavailable) return;  // checked at the next connection
-    is_redis_checked_ = true;
-    if (result.code == buffer::StoreCode::kInvalid) {
-      return OnMisconfigured(absl::FailedPreconditionError(result.message));
-    }
-    if (!result.ok()) return;  // not a word about the server: the shards' own calls will tell
-    for (const std::string& warning : buffer::WarningsFor(result.value)) {
-      Log(LogLevel::kWarning, "Redis", {{"warning", warning}});
-    }
-    const absl::Status usable = buffer::CheckUsable(result.value, config_.redis.allow_eviction);
-    if (!usable.ok()) OnMisconfigured(usable);
-  });
+// A server that will never do is a configuration error and not something to wait for.
+void WorkerProcess::OnRedisChecked(const buffer::StoreResult<buffer::ServerCheck>& result) {
+  if (result.code == buffer::StoreCode::kInvalid) {
+    return OnMisconfigured(absl::FailedPreconditionError(result.message));
+  }
+  if (!result.ok()) return;  // not a word about the server: the shards' own calls will tell
+  for (const std::string& warning : buffer::WarningsFor(result.value)) {
+    Log(LogLevel::kWarning, "Redis", {{"warning", warning}});
+  }
+  const buffer::ServerDemands demands{.allows_eviction = config_.redis.allow_eviction,
+                                      .is_cluster = store_->is_cluster()};
+  const absl::Status usable = buffer::CheckUsable(result.value, demands);
+  if (!usable.ok()) OnMisconfigured(usable);
 }
 
 void WorkerProcess::OnSignal() {

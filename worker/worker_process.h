@@ -45,7 +45,7 @@ class WorkerProcess {
   void BuildLink(const config::WorkerCommandLine& line);
 
   void OnRedisState(const buffer::ConnectionState& state);
-  void CheckRedis();
+  void OnRedisChecked(const buffer::StoreResult<buffer::ServerCheck>& result);
   void OnSignal();
   void OnMisconfigured(const absl::Status& status);
   void BeginEnd(const std::string& reason);
@@ -62,7 +62,6 @@ class WorkerProcess {
   std::unique_ptr<kafka::Producer> producer_;
   std::unique_ptr<WorkerRole> role_;
   std::unique_ptr<ControlLink> link_;  // null: works without a control plane
-  bool is_redis_checked_ = false;
   bool is_ending_ = false;
   std::optional<ExitCode> exit_code_;
 };

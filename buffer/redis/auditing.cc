@@ -7,9 +7,8 @@
 
 namespace spillway::buffer {
 
-Auditing::Auditing(RedisConnection& connection, ShardKeys keys, ShardId shard,
-                   Done<AuditReply> done)
-    : LiveReading(connection, std::move(keys), "", {}),
+Auditing::Auditing(RedisRoute route, ShardKeys keys, ShardId shard, Done<AuditReply> done)
+    : LiveReading(route, std::move(keys), "", {}),
       shard_(shard),
       deadline_(SystemClock().Now() + kAuditTimeLimit),
       done_(std::move(done)) {}

@@ -22,7 +22,7 @@ namespace spillway::buffer {
 // Make it with make_shared, then Run. Gives up after kAuditTimeLimit or kMaxRounds.
 class Auditing : public LiveReading {
  public:
-  Auditing(RedisConnection& connection, ShardKeys keys, ShardId shard, Done<AuditReply> done);
+  Auditing(RedisRoute route, ShardKeys keys, ShardId shard, Done<AuditReply> done);
 
  protected:
   void Begin() override;

@@ -26,8 +26,9 @@ timeval ToTimeval(Duration duration) {
 
 const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
-absl::StatusOr<std::string> ReadPassword(const ConnectionOptions& options) {
-  if (options.password_file.empty()) return options.endpoint.password;
+absl::StatusOr<std::string> ReadPassword(const ConnectionOptions& options,
+                                         const Endpoint& endpoint) {
+  if (options.password_file.empty()) return endpoint.password;
   std::ifstream file(options.password_file);
   std::string password;
   if (!file || !std::getline(file, password)) {
@@ -67,10 +68,10 @@ struct RedisConnection::Callbacks {
 RedisConnection::RedisConnection(Loop& loop, ConnectionOptions options, OnState on_state)
     : loop_(loop),
       options_(std::move(options)),
+      endpoint_(options_.endpoint),
       on_state_(std::move(on_state)),
       link_(std::make_shared<Link>(Link{this})),
-      state_{.is_ready = false,
-             .text = absl::StrCat("connecting to ", options_.endpoint.ToString())},
+      state_{.is_ready = false, .text = Aim()},
       reconnect_timer_(loop, [this] { Connect(); }),
       retry_timer_(loop, [this] { Retry(); }) {
   reconnect_timer_.Start(Duration::zero());
@@ -82,7 +83,31 @@ RedisConnection::~RedisConnection() {
   if (tls_ != nullptr) redisFreeSSLContext(tls_);
 }
 
+RedisConnection::CallPtr RedisConnection::NewCall(Command command, OnResult done) {
+  auto call = std::make_unique<Call>();
+  call->command = std::make_shared<const Command>(std::move(command));
+  call->done = std::move(done);
+  return call;
+}
+
+std::string RedisConnection::Aim() const {
+  const bool is_known = !endpoint_.host.empty() || !endpoint_.unix_path.empty();
+  return is_known ? absl::StrCat("connecting to ", endpoint_.ToString()) : "looking for the server";
+}
+
 void RedisConnection::Connect() {
+  if (!options_.find_endpoint) return Open();
+  options_.find_endpoint([link = link_](absl::StatusOr<Endpoint> found) {
+    RedisConnection* owner = link->owner;
+    if (owner == nullptr) return;
+    if (!found.ok()) return owner->OnLost(std::string(found.status().message()));
+    if (owner->tls_ != nullptr) redisFreeSSLContext(std::exchange(owner->tls_, nullptr));
+    owner->endpoint_ = *std::move(found);
+    owner->Open();
+  });
+}
+
+void RedisConnection::Open() {
   if (const absl::Status status = OpenContext(); !status.ok()) {
     DropContext();
     OnLost(std::string(status.message()));
@@ -98,7 +123,7 @@ void RedisConnection::DropContext() {
 }
 
 absl::Status RedisConnection::OpenContext() {
-  const Endpoint& endpoint = options_.endpoint;
+  const Endpoint& endpoint = endpoint_;
   const timeval connect_timeout = ToTimeval(options_.connect_timeout);
   const timeval command_timeout = ToTimeval(options_.command_timeout);
   redisOptions options = {};
@@ -128,7 +153,7 @@ absl::Status RedisConnection::StartTls() {
     redisInitOpenSSL();
     redisSSLContextError error = REDIS_SSL_CTX_NONE;
     tls_ = redisCreateSSLContext(OrNull(options_.tls_ca), nullptr, OrNull(options_.tls_cert),
-                                 OrNull(options_.tls_key), options_.endpoint.host.c_str(), &error);
+                                 OrNull(options_.tls_key), endpoint_.host.c_str(), &error);
     if (tls_ == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("redis.tls: ", redisSSLContextGetError(error)));
@@ -149,39 +174,49 @@ void RedisConnection::OnLost(const std::string& why) {
     sent_.pop_front();
   }
   reconnect_timer_.Start(NextBackoff());
-  SetState(false, absl::StrCat("connecting to ", options_.endpoint.ToString(), ": ", why));
+  SetState(false, absl::StrCat(Aim(), ": ", why));
 }
 
 void RedisConnection::Handshake() {
-  const absl::StatusOr<std::string> password = ReadPassword(options_);
+  const absl::StatusOr<std::string> password = ReadPassword(options_, endpoint_);
   if (!password.ok()) {
     DropContext();
     return OnLost(std::string(password.status().message()));
   }
-  const Endpoint& endpoint = options_.endpoint;
-  const std::string& user = options_.username.empty() ? endpoint.username : options_.username;
+  const std::string& user = options_.username.empty() ? endpoint_.username : options_.username;
   std::deque<Command> steps;
   if (!user.empty()) {
     steps.push_back(Command({"AUTH", user, *password}));
   } else if (!password->empty()) {
     steps.push_back(Command({"AUTH", *password}));
   }
-  if (endpoint.database != 0) {
-    steps.push_back(Command({"SELECT", absl::StrCat(endpoint.database)}));
+  if (endpoint_.database != 0) {
+    steps.push_back(Command({"SELECT", absl::StrCat(endpoint_.database)}));
   }
+  if (options_.must_be_master) steps.push_back(Command({"ROLE"}));
   handshake_replies_ = steps.size();
-  for (Command& step : steps) {
-    auto done = [this](const CommandResult& result) {
-      if (context_ == nullptr) return;
-      if (!result.ok()) {
-        DropContext();
-        return OnLost(absl::StrCat("refused: ", result.message));
-      }
-      if (--handshake_replies_ == 0) OnHandshaken();
-    };
-    Write(std::make_unique<Call>(Call{std::move(step), std::move(done), false, {}}));
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const bool is_role = options_.must_be_master && i + 1 == steps.size();
+    Write(NewCall(std::move(steps[i]), [this, is_role](const CommandResult& result) {
+      OnHandshakeReply(result, is_role);
+    }));
   }
   if (handshake_replies_ == 0) OnHandshaken();
+}
+
+void RedisConnection::OnHandshakeReply(const CommandResult& result, bool is_role) {
+  if (context_ == nullptr) return;
+  std::string problem;
+  if (!result.ok()) {
+    problem = absl::StrCat("refused: ", result.message);
+  } else if (is_role && result.reply[0].text() != "master") {
+    problem = absl::StrCat("its role is ", result.reply[0].text(), ", not master");
+  }
+  if (!problem.empty()) {
+    DropContext();
+    return OnLost(problem);
+  }
+  if (--handshake_replies_ == 0) OnHandshaken();
 }
 
 void RedisConnection::OnHandshaken() {
@@ -192,8 +227,15 @@ void RedisConnection::OnHandshaken() {
 }
 
 void RedisConnection::Send(Command command, OnResult done) {
-  CHECK(command.is_complete(), "a command is given as many arguments as it announced");
-  auto call = std::make_unique<Call>(Call{std::move(command), std::move(done), false, {}});
+  Send(std::make_shared<const Command>(std::move(command)), false, std::move(done));
+}
+
+void RedisConnection::Send(std::shared_ptr<const Command> command, bool is_asking, OnResult done) {
+  CHECK(command->is_complete(), "a command is given as many arguments as it announced");
+  auto call = std::make_unique<Call>();
+  call->command = std::move(command);
+  call->done = std::move(done);
+  call->is_asking = is_asking;
   if (!is_connected_ && !is_leaving_) {
     return FailLater(std::move(call), absl::StrCat("no connection: ", state_.text));
   }
@@ -205,20 +247,32 @@ void RedisConnection::Send(Command command, OnResult done) {
   Write(std::move(call));
 }
 
+void RedisConnection::Leave() {
+  if (context_ == nullptr || !is_connected_) return;
+  is_connected_ = false;
+  is_leaving_ = true;
+  redisAsyncDisconnect(context_);
+}
+
+// ASKING holds for the one command after it: each way of sending a call again says it again.
 void RedisConnection::Write(CallPtr call) {
-  const Command& command = call->command;
-  const bool has_prologue = command.is_script() && !options_.script_prologue.empty();
-  int status = REDIS_ERR;
-  if (call->needs_source || has_prologue) {
-    const std::string wire = command.WireWithSource(options_.script_prologue);
-    status = redisAsyncFormattedCommand(context_, &Callbacks::OnReply, nullptr, wire.data(),
-                                        wire.size());
-  } else {
-    status = redisAsyncFormattedCommand(context_, &Callbacks::OnReply, nullptr,
-                                        command.wire().data(), command.wire().size());
+  if (call->is_asking) {
+    static const Command kAsking({"ASKING"});
+    if (!WriteWire(kAsking.wire())) return FailLater(std::move(call), "connection lost: closing");
+    sent_.push_back(std::make_unique<Call>());
   }
-  if (status != REDIS_OK) return FailLater(std::move(call), "connection lost: closing");
+  const Command& command = *call->command;
+  const bool has_prologue = command.is_script() && !options_.script_prologue.empty();
+  const bool is_written = call->needs_source || has_prologue
+                              ? WriteWire(command.WireWithSource(options_.script_prologue))
+                              : WriteWire(command.wire());
+  if (!is_written) return FailLater(std::move(call), "connection lost: closing");
   sent_.push_back(std::move(call));
+}
+
+bool RedisConnection::WriteWire(const std::string& wire) {
+  return redisAsyncFormattedCommand(context_, &Callbacks::OnReply, nullptr, wire.data(),
+                                    wire.size()) == REDIS_OK;
 }
 
 // A null reply says that the connection is being torn down.
@@ -226,8 +280,9 @@ void RedisConnection::OnReply(const redisReply* reply) {
   CHECK(!sent_.empty(), "Redis answers each command once");
   CallPtr call = std::move(sent_.front());
   sent_.pop_front();
+  if (reply == nullptr) is_connected_ = false;
+  if (!call->done) return;
   if (reply == nullptr) {
-    is_connected_ = false;
     const char* why = context_ != nullptr && context_->err != 0 ? context_->errstr : "closed";
     call->done({.code = StoreCode::kUnavailable,
                 .reply = Reply(),
@@ -236,7 +291,7 @@ void RedisConnection::OnReply(const redisReply* reply) {
   }
   const Reply answer(reply);
   if (answer.is_error()) {
-    if (ErrorWord(answer.text()) == "NOSCRIPT" && call->command.is_script() &&
+    if (ErrorWord(answer.text()) == "NOSCRIPT" && call->command->is_script() &&
         !call->needs_source) {
       call->needs_source = true;
       return Write(std::move(call));
@@ -262,11 +317,9 @@ void RedisConnection::OnRefusedForNow(CallPtr call, absl::string_view error) {
   if (!call->give_up_at.has_value()) call->give_up_at = now + options_.retry_limit;
   if (is_first && ErrorWord(error) == "READONLY") {
     // The server has become a replica: its name may lead to its successor by now.
-    is_connected_ = false;
-    is_leaving_ = true;
-    redisAsyncDisconnect(context_);
+    Leave();
   }
-  const std::string text = absl::StrCat(options_.endpoint.ToString(), ": ", error);
+  const std::string text = absl::StrCat(endpoint_.ToString(), ": ", error);
   if (now >= *call->give_up_at) {
     FailLater(std::move(call), text);
   } else {
@@ -291,8 +344,8 @@ void RedisConnection::Retry() {
     return;
   }
   if (waiting_.empty() && is_refusing_) {
-    waiting_.push_back(std::make_unique<Call>(
-        Call{Command({"PING"}), [](const CommandResult&) {}, false, now + options_.retry_limit}));
+    waiting_.push_back(NewCall(Command({"PING"}), [](const CommandResult&) {}));
+    waiting_.back()->give_up_at = now + options_.retry_limit;
   }
   ResendWaiting();
 }
@@ -305,7 +358,7 @@ void RedisConnection::ResendWaiting() {
 
 void RedisConnection::FailLater(CallPtr call, std::string message) {
   loop_.Post([link = link_, call = std::move(call), message = std::move(message)]() mutable {
-    if (link->owner == nullptr) return;
+    if (link->owner == nullptr || !call->done) return;
     call->done({.code = StoreCode::kUnavailable, .reply = Reply(), .message = std::move(message)});
   });
 }

@@ -5,12 +5,14 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "buffer/redis/command.h"
@@ -22,10 +24,16 @@ struct redisSSLContext;
 
 namespace spillway::buffer {
 
+// Says where to connect, later; an error is tried again with backoff.
+using FoundEndpoint = absl::AnyInvocable<void(absl::StatusOr<Endpoint>)>;
+using FindEndpoint = std::function<void(FoundEndpoint)>;
+
 struct ConnectionOptions {
   Endpoint endpoint;
-  std::string username;       // wins over the endpoint's
-  std::string password_file;  // wins over the endpoint's password; read at every connect
+  FindEndpoint find_endpoint;   // asked before every connect; empty: `endpoint` it is
+  bool must_be_master = false;  // a server whose ROLE is another is left again
+  std::string username;         // wins over the endpoint's
+  std::string password_file;    // wins over the endpoint's password; read at every connect
   std::string tls_ca, tls_cert, tls_key;
   Duration connect_timeout = std::chrono::seconds(5);
   Duration command_timeout = std::chrono::seconds(10);  // no byte from a server that owes a reply
@@ -67,13 +75,19 @@ class RedisConnection {
   RedisConnection& operator=(const RedisConnection&) = delete;
 
   void Send(Command command, OnResult done);  // REQUIRES: command.is_complete()
+  // `command` is shared with a caller who may have to send it elsewhere. `is_asking`: after ASKING,
+  // for a slot that this node imports.
+  void Send(std::shared_ptr<const Command> command, bool is_asking, OnResult done);
+  // Lets the replies in flight come, then connects anew.
+  void Leave();
   const ConnectionState& state() const { return state_; }
-  const Endpoint& endpoint() const { return options_.endpoint; }
+  const Endpoint& endpoint() const { return endpoint_; }
 
  private:
   struct Call {
-    Command command;
-    OnResult done;
+    std::shared_ptr<const Command> command;
+    OnResult done;  // empty: of no interest, as with ASKING
+    bool is_asking = false;
     bool needs_source = false;
     std::optional<Instant> give_up_at;  // once it has been refused for now
   };
@@ -83,14 +97,19 @@ class RedisConnection {
   };
   struct Callbacks;  // hiredis' C callbacks
 
+  static CallPtr NewCall(Command command, OnResult done);
+  std::string Aim() const;  // what is being done while there is no connection
   void Connect();
+  void Open();
   absl::Status OpenContext();
   absl::Status StartTls();
   void DropContext();
   void OnLost(const std::string& why);
   void Handshake();
+  void OnHandshakeReply(const CommandResult& result, bool is_role);
   void OnHandshaken();
   void Write(CallPtr call);
+  bool WriteWire(const std::string& wire);
   void OnReply(const redisReply* reply);
   void OnRefusedForNow(CallPtr call, absl::string_view error);
   void Retry();
@@ -101,6 +120,7 @@ class RedisConnection {
 
   Loop& loop_;
   const ConnectionOptions options_;
+  Endpoint endpoint_;
   OnState on_state_;
   std::shared_ptr<Link> link_;
   redisAsyncContext* context_ = nullptr;

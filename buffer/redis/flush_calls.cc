@@ -145,7 +145,7 @@ struct Loading {
   Done<std::vector<LoadedPart>> done;
 };
 
-void LoadList(RedisConnection& connection, ShardId shard, const std::string& key, size_t part,
+void LoadList(const RedisRoute& connection, ShardId shard, const std::string& key, size_t part,
               bool is_own, uint64_t expected, const std::shared_ptr<Loading>& loading) {
   ++loading->outstanding;
   auto done = [shard, part, is_own, expected, loading](const CommandResult& result) {
@@ -216,7 +216,7 @@ void RedisShardStore::ClaimParts(ShardId shard, ClaimRequest request, Done<Claim
 void RedisShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
                            Done<std::vector<LoadedPart>> done) {
   const ShardKeys keys = KeysOf(shard);
-  RedisConnection& connection = ConnectionForShard(shard);
+  const RedisRoute connection = ConnectionForShard(shard);
   auto loading = std::make_shared<Loading>();
   loading->done = std::move(done);
   if (parts.empty()) {

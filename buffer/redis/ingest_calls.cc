@@ -138,13 +138,13 @@ StoreResult<ShardFigures> RedisShardStore::FiguresOf(ShardId shard,
     figures.lateness = ClockMarks::FromBytes(reply[5].text())
                            .Lateness(figures.lowest_outstanding, figures.clock, figures.redis_time);
   }
-  figures.memory_ratio = memory_ratio_;
+  figures.memory_ratio = MemoryRatioFor(shard);
   return Succeeded(figures);
 }
 
 void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) {
   const ShardKeys keys = KeysOf(shard);
-  RedisConnection& connection = ConnectionForShard(shard);
+  const RedisRoute connection = ConnectionForShard(shard);
   Command command(scripts::kTake, 5, 9);
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts()});
   command.Add(kFormatVersion)
@@ -184,8 +184,8 @@ void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeR
   connection.Send(std::move(command), std::move(read_live));
   // For those who look for shards to serve; refused for memory or lost, the next take says it
   // again.
-  connection_.Send(Command({"SADD", RegistryKey(name_space_), absl::StrCat(shard.value)}),
-                   [](const CommandResult&) {});
+  RegistryRoute().Send(Command({"SADD", RegistryKey(name_space_), absl::StrCat(shard.value)}),
+                       [](const CommandResult&) {});
 }
 
 void RedisShardStore::FinishTake(ShardId shard, const TakeRequest& request, TakeReply reply,

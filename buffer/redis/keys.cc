@@ -15,8 +15,19 @@ std::string RegistryKey(absl::string_view name_space) {
   return absl::StrCat("{", name_space, "}shards");
 }
 
-std::string ScratchKey(absl::string_view name_space, absl::string_view suffix) {
-  return absl::StrCat("{", name_space, "/selftest}", suffix);
+std::string ScratchKey(absl::string_view name_space, int number, absl::string_view suffix) {
+  return absl::StrCat("{", name_space, "/selftest", number, "}", suffix);
+}
+
+int ScratchNumberOn(absl::string_view name_space, const std::vector<Slot>& slots) {
+  if (slots.empty()) return 0;
+  std::vector<bool> is_there(kSlotCount);
+  for (const Slot slot : slots) is_there[slot] = true;
+  // One slot is found within so many numbers but for once in e^16 times.
+  for (int number = 0; number < 16 * kSlotCount; ++number) {
+    if (is_there[SlotOfKey(ScratchKey(name_space, number, ""))]) return number;
+  }
+  return 0;
 }
 
 std::string EpochText(const Epoch& epoch) {

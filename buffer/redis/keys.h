@@ -7,6 +7,7 @@
 
 #include "absl/strings/string_view.h"
 #include "base/ids.h"
+#include "buffer/redis/slot.h"
 #include "buffer/shard_store.h"
 
 namespace spillway::buffer {
@@ -34,8 +35,10 @@ class ShardKeys {
 // The shards of a namespace that have ever been taken.
 std::string RegistryKey(absl::string_view name_space);
 
-// Scratch keys of the self-test.
-std::string ScratchKey(absl::string_view name_space, absl::string_view suffix);
+// Scratch keys of the self-test; each number has a slot of its own.
+std::string ScratchKey(absl::string_view name_space, int number, absl::string_view suffix);
+// The lowest number whose slot is one of `slots`; 0 where there are none.
+int ScratchNumberOn(absl::string_view name_space, const std::vector<Slot>& slots);
 
 // "<number>:<owner in hex>", as scripts compare it.
 std::string EpochText(const Epoch& epoch);

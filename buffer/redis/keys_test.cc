@@ -14,6 +14,15 @@ TEST(ShardKeysTest, CarryOneHashTag) {
   EXPECT_EQ(RegistryKey("default"), "{default}shards");
 }
 
+TEST(ScratchKeyTest, LivesInOneOfTheSlots) {
+  EXPECT_EQ(ScratchNumberOn("default", {}), 0);
+  for (const Slot slot : {Slot{0}, Slot{5461}, Slot{kSlotCount - 1}}) {
+    const int number = ScratchNumberOn("default", {slot});
+    EXPECT_EQ(SlotOfKey(ScratchKey("default", number, "h")), slot);
+    EXPECT_EQ(SlotOfKey(ScratchKey("default", number, "z")), slot);
+  }
+}
+
 TEST(EpochTextTest, ReadsWhatItWrites) {
   const Epoch epoch{.number = 12, .owner = 0xfedcba9876543210};
   EXPECT_EQ(EpochText(epoch), "12:fedcba9876543210");

@@ -25,8 +25,8 @@ class LiveReading : public PagedRead {
   using OnDone = absl::AnyInvocable<void(LiveParts)>;
 
   // `epoch`: the ingest owner's, compared by every call; empty: anybody's.
-  LiveReading(RedisConnection& connection, ShardKeys keys, std::string epoch, OnDone done)
-      : PagedRead(connection),
+  LiveReading(RedisRoute route, ShardKeys keys, std::string epoch, OnDone done)
+      : PagedRead(route),
         keys_(std::move(keys)),
         epoch_(std::move(epoch)),
         done_(std::move(done)) {}

@@ -26,7 +26,7 @@ void PagedRead::Pump() {
     wanted_.pop_front();
     ++outstanding_;
     Command command = std::move(wanted.command);
-    connection_.Send(
+    route_.Send(
         std::move(command),
         [self = shared_from_this(), attempt = attempt_, want = std::move(wanted)](
             const CommandResult& result) mutable { self->OnResult(attempt, result, want); });

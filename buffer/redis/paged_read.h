@@ -10,14 +10,14 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
-#include "buffer/redis/connection.h"
+#include "buffer/redis/redis_client.h"
 
 namespace spillway::buffer {
 
-// Owned by the calls it has sent: lives until End, or until the connection goes. Loop thread.
+// Owned by the calls it has sent: lives until End, or until the client goes. Loop thread.
 class PagedRead : public std::enable_shared_from_this<PagedRead> {
  public:
-  explicit PagedRead(RedisConnection& connection) : connection_(connection) {}
+  explicit PagedRead(RedisRoute route) : route_(route) {}
   virtual ~PagedRead() = default;
   void Run();  // begins, or begins again
 
@@ -53,7 +53,7 @@ class PagedRead : public std::enable_shared_from_this<PagedRead> {
   bool IsOfTheInstant(const Reply& reply);
   void Finish(StoreCode code, std::string message);
 
-  RedisConnection& connection_;
+  const RedisRoute route_;
   int attempt_ = 0;
   bool is_finished_ = false;
   size_t outstanding_ = 0;

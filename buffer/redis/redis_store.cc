@@ -3,20 +3,21 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "buffer/redis/store_result.h"
 
 namespace spillway::buffer {
 namespace {
 
-constexpr Duration kMemorySampleInterval = std::chrono::seconds(1);
+constexpr Duration kLookInterval = std::chrono::seconds(1);
 
 }  // namespace
 
 absl::StatusOr<RedisStoreOptions> MakeRedisStoreOptions(const config::Redis& redis,
                                                         const std::string& name_space) {
   RedisStoreOptions options;
-  ASSIGN_OR_RETURN(options.connection.endpoint, ParseEndpoint(redis.url));
+  ASSIGN_OR_RETURN(options.deployment, ParseDeployment(redis.url));
   options.connection.username = redis.username;
   options.connection.password_file = redis.password_file;
   options.connection.tls_ca = redis.tls.ca;
@@ -28,27 +29,37 @@ absl::StatusOr<RedisStoreOptions> MakeRedisStoreOptions(const config::Redis& red
 
 RedisShardStore::RedisShardStore(Loop& loop, RedisStoreOptions options, OnState on_state)
     : name_space_(std::move(options.name_space)),
-      connection_(loop, std::move(options.connection), std::move(on_state)),
-      memory_timer_(loop, [this] { SampleMemory(); }) {
-  memory_timer_.Start(Duration::zero());
+      servers_timer_(loop, [this] { LookAtServers(); }) {
+  Deployment deployment = std::move(options.deployment);
+  is_cluster_ = deployment.kind == Deployment::Kind::kCluster;
+  if (deployment.endpoints.empty()) deployment.endpoints = {options.connection.endpoint};
+  client_ =
+      MakeRedisClient(loop, deployment, std::move(options.connection),
+                      [this, on_state = std::move(on_state)](const ConnectionState& state) mutable {
+                        servers_timer_.Start(Duration::zero());
+                        if (on_state) on_state(state);
+                      });
 }
 
 RedisShardStore::~RedisShardStore() = default;
 
-RedisConnection& RedisShardStore::ConnectionForShard(ShardId) { return connection_; }
+RedisRoute RedisShardStore::ConnectionForShard(ShardId shard) const {
+  return {*client_, SlotOfKey(KeysOf(shard).meta())};
+}
+
+RedisRoute RedisShardStore::RegistryRoute() const {
+  return {*client_, SlotOfKey(RegistryKey(name_space_))};
+}
 
 ShardKeys RedisShardStore::KeysOf(ShardId shard) const { return ShardKeys(name_space_, shard); }
 
-void RedisShardStore::SampleMemory() {
-  memory_timer_.Start(kMemorySampleInterval);
-  if (!connection_.state().is_ready) return;
-  connection_.Send(Command({"INFO", "memory"}), [this](const CommandResult& result) {
-    if (result.ok()) memory_ratio_ = ParseMemoryInfo(result.reply.text()).ratio();
-  });
+double RedisShardStore::MemoryRatioFor(ShardId shard) const {
+  const auto server = servers_.find(client_->NodeOf(SlotOfKey(KeysOf(shard).meta())));
+  return server == servers_.end() ? 0 : server->second.memory_ratio;
 }
 
 void RedisShardStore::ListShards(Done<std::vector<ShardId>> done) {
-  connection_.Send(
+  RegistryRoute().Send(
       Command({"SMEMBERS", RegistryKey(name_space_)}),
       [done = std::move(done)](const CommandResult& result) mutable {
         std::vector<ShardId> shards;
@@ -60,21 +71,83 @@ void RedisShardStore::ListShards(Done<std::vector<ShardId>> done) {
       });
 }
 
+// ---- the servers themselves
+
+void RedisShardStore::CheckServers(CheckListener on_checked) {
+  on_checked_ = std::move(on_checked);
+  servers_timer_.Start(Duration::zero());
+}
+
+void RedisShardStore::LookAtServers() {
+  servers_timer_.Start(kLookInterval);
+  for (const ServingNode& node : client_->Nodes()) {
+    if (!node.is_ready) continue;
+    SampleMemory(node);
+    if (on_checked_) CheckServer(node);
+  }
+}
+
+void RedisShardStore::SampleMemory(const ServingNode& node) {
+  client_->SendToNode(node.name, Command({"INFO", "memory"}),
+                      [this, name = node.name](const CommandResult& result) {
+                        if (!result.ok()) return;
+                        servers_[name].memory_ratio = ParseMemoryInfo(result.reply.text()).ratio();
+                      });
+}
+
 // The server's word on itself first: an old one would fail the self-test with a worse message.
-void RedisShardStore::CheckServer(Done<ServerCheck> done) {
-  connection_.Send(
-      Command({"INFO"}), [this, done = std::move(done)](const CommandResult& info) mutable {
-        if (!info.ok()) {
-          return done({.code = info.code, .value = {}, .message = "INFO: " + info.message});
-        }
-        ServerCheck check = ParseServerInfo(info.reply.text());
-        Command command(scripts::kSelftest, 3, 0);
-        for (const char* suffix : {"h", "z", "l"}) command.Add(ScratchKey(name_space_, suffix));
-        connection_.Send(std::move(command), [check = std::move(check), done = std::move(done)](
-                                                 const CommandResult& result) mutable {
-          done({.code = result.code, .value = std::move(check), .message = result.message});
-        });
-      });
+void RedisShardStore::CheckServer(const ServingNode& node) {
+  if (std::exchange(servers_[node.name].is_checked, true)) return;
+  client_->SendToNode(node.name, Command({"INFO"}), [this, node](const CommandResult& info) {
+    ServerCheck check;
+    check.name = node.name;
+    if (!info.ok()) {
+      return OnChecked(node.name, {.code = info.code,
+                                   .value = std::move(check),
+                                   .message = absl::StrCat(node.name, ": INFO: ", info.message)});
+    }
+    ParseServerInfo(info.reply.text(), check);
+    if (check.mode == "sentinel" || (check.mode == "cluster" && !is_cluster_)) {
+      // Not what it was taken for, which says more than how scripts fail there.
+      return OnChecked(node.name, Succeeded(std::move(check)));
+    }
+    if (!is_cluster_) return TryScripts(node, std::move(check));
+    AskForCoverage(node, std::move(check));
+  });
+}
+
+// Without the right to ask, it is not known.
+void RedisShardStore::AskForCoverage(const ServingNode& node, ServerCheck check) {
+  client_->SendToNode(node.name, Command({"CONFIG", "GET", "cluster-require-full-coverage"}),
+                      [this, node, check = std::move(check)](const CommandResult& got) mutable {
+                        check.requires_full_coverage = got.ok() && got.reply[1].text() == "yes";
+                        TryScripts(node, std::move(check));
+                      });
+}
+
+// With scratch keys that live on this very node.
+void RedisShardStore::TryScripts(const ServingNode& node, ServerCheck check) {
+  const int number = ScratchNumberOn(name_space_, node.slots);
+  Command command(scripts::kSelftest, 3, 0);
+  for (const char* suffix : {"h", "z", "l"}) {
+    command.Add(ScratchKey(name_space_, number, suffix));
+  }
+  client_->SendToNode(node.name, std::move(command),
+                      [this, check = std::move(check)](const CommandResult& result) mutable {
+                        const std::string name = check.name;
+                        OnChecked(name, {.code = result.code,
+                                         .value = std::move(check),
+                                         .message = absl::StrCat(name, ": ", result.message)});
+                      });
+}
+
+void RedisShardStore::OnChecked(const std::string& name, StoreResult<ServerCheck> result) {
+  // Not the server's last word: again at the next look. A slot may have left it meanwhile.
+  if (result.code == StoreCode::kUnavailable || result.code == StoreCode::kMoving) {
+    servers_[name].is_checked = false;
+    return;
+  }
+  if (on_checked_) on_checked_(result);
 }
 
 }  // namespace spillway::buffer

@@ -2,13 +2,16 @@
 #ifndef SPILLWAY_BUFFER_REDIS_REDIS_STORE_H_
 #define SPILLWAY_BUFFER_REDIS_REDIS_STORE_H_
 
+#include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/loop.h"
-#include "buffer/redis/connection.h"
 #include "buffer/redis/keys.h"
+#include "buffer/redis/redis_client.h"
 #include "buffer/redis/server_check.h"
 #include "buffer/shard_store.h"
 #include "config/config.h"
@@ -18,17 +21,20 @@ namespace spillway::buffer {
 struct RedisStoreOptions {
   ConnectionOptions connection;
   std::string name_space = "default";
+  Deployment deployment = {};  // no endpoints: the one server of `connection`
 };
 
 // Options from configuration. INVALID_ARGUMENT: the URL, naming the key.
 absl::StatusOr<RedisStoreOptions> MakeRedisStoreOptions(const config::Redis& redis,
                                                         const std::string& name_space);
 
-// See shard_store.h for what the calls mean, and for threads. Reconnects by itself. Errors are per
-// shard: a broken shard, later a node that is away, leaves the others alone.
+// See shard_store.h for what the calls mean, and for threads. Reconnects and follows a changing
+// deployment by itself. Errors are per shard: a broken shard, a node that is away, a slot that
+// moves leave the others alone.
 class RedisShardStore : public IngestStore, public FlushStore, public ShardReader {
  public:
-  using OnState = RedisConnection::OnState;
+  using OnState = RedisClient::OnState;
+  using CheckListener = std::function<void(const StoreResult<ServerCheck>&)>;
 
   RedisShardStore(Loop& loop, RedisStoreOptions options, OnState on_state = {});
   ~RedisShardStore() override;
@@ -51,23 +57,40 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
 
   // The shards of the namespace that have ever been taken, ascending.
   void ListShards(Done<std::vector<ShardId>> done);
-  // Version, rights and memory policy of the server. Once, when a program starts.
-  void CheckServer(Done<ServerCheck> done);
-  const ConnectionState& state() const { return connection_.state(); }
+  // Version, rights and memory policy of each server that shards' calls go to, as soon as it is
+  // connected, also of those that join later: `on_checked` hears of each once. A check that was not
+  // answered is made again. Once, when a program starts.
+  void CheckServers(CheckListener on_checked);
+  const ConnectionState& state() const { return client_->state(); }
+  bool is_cluster() const { return is_cluster_; }
 
  private:
-  // Where a cluster will choose the node that serves the shard's slot.
-  RedisConnection& ConnectionForShard(ShardId shard);
+  struct ServerFacts {
+    double memory_ratio = 0;  // sampled once a second
+    bool is_checked = false;  // or being checked
+  };
+
+  // The way to the node that serves the shard's slot.
+  RedisRoute ConnectionForShard(ShardId shard) const;
+  RedisRoute RegistryRoute() const;
   ShardKeys KeysOf(ShardId shard) const;
   void FinishTake(ShardId shard, const TakeRequest& request, TakeReply reply, Offset wanted,
                   Offset resurrected_end, Done<TakeReply> done);
-  void SampleMemory();
+  double MemoryRatioFor(ShardId shard) const;
+  void LookAtServers();
+  void SampleMemory(const ServingNode& node);
+  void CheckServer(const ServingNode& node);
+  void AskForCoverage(const ServingNode& node, ServerCheck check);
+  void TryScripts(const ServingNode& node, ServerCheck check);
+  void OnChecked(const std::string& name, StoreResult<ServerCheck> result);
   StoreResult<ShardFigures> FiguresOf(ShardId shard, const CommandResult& result) const;
 
   const std::string name_space_;
-  double memory_ratio_ = 0;  // sampled once a second
-  RedisConnection connection_;
-  Timer memory_timer_;
+  bool is_cluster_ = false;
+  std::unique_ptr<RedisClient> client_;
+  std::map<std::string, ServerFacts, std::less<>> servers_;  // by name; few
+  CheckListener on_checked_;
+  Timer servers_timer_;
 };
 
 }  // namespace spillway::buffer

@@ -27,7 +27,7 @@ class RedisStoreTest : public ShardStoreContract {
   RedisHand& hand() { return redis().hand(); }
   StoreResult<ServerCheck> CheckServer(RedisShardStore& store, Loop& loop) {
     std::optional<StoreResult<ServerCheck>> answer;
-    store.CheckServer([&](StoreResult<ServerCheck> result) { answer = std::move(result); });
+    store.CheckServers([&](const StoreResult<ServerCheck>& result) { answer = result; });
     RunLoopUntil(loop, [&] { return answer.has_value(); });
     return answer.value_or(StoreResult<ServerCheck>{});
   }
@@ -229,7 +229,7 @@ TEST_P(RedisStoreTest, ClockMarksStayFewAndSayWhenADeadlinePassed) {
 TEST_P(RedisStoreTest, TheServerPassesItsCheck) {
   const auto checked = CheckServer(redis().store(), redis().loop());
   ASSERT_EQ(checked.code, StoreCode::kOk) << checked.message;
-  EXPECT_TRUE(CheckUsable(checked.value, false).ok());
+  EXPECT_TRUE(CheckUsable(checked.value, {}).ok());
   EXPECT_EQ(WarningsFor(checked.value).size(), 1u) << "maxmemory 0";
   EXPECT_EQ(hand().Do({"KEYS", "*selftest*"}), "") << "scratch keys are removed";
 }
@@ -238,8 +238,8 @@ TEST_P(RedisStoreTest, AnEvictingServerIsRefused) {
   hand().Do({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
   const auto checked = CheckServer(redis().store(), redis().loop());
   hand().Do({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
-  EXPECT_THAT(std::string(CheckUsable(checked.value, false).message()), HasSubstr("allkeys-lru"));
-  EXPECT_TRUE(CheckUsable(checked.value, true).ok());
+  EXPECT_THAT(std::string(CheckUsable(checked.value, {}).message()), HasSubstr("allkeys-lru"));
+  EXPECT_TRUE(CheckUsable(checked.value, {.allows_eviction = true}).ok());
 }
 
 TEST_P(RedisStoreTest, AMissingRightNamesTheCommand) {

@@ -46,29 +46,49 @@ MemoryInfo ParseMemoryInfo(absl::string_view info) {
           .policy = std::string(InfoValue(info, "maxmemory_policy"))};
 }
 
-ServerCheck ParseServerInfo(absl::string_view info) {
-  return {.version = std::string(InfoValue(info, "redis_version")),
-          .memory = ParseMemoryInfo(info)};
+void ParseServerInfo(absl::string_view info, ServerCheck& check) {
+  check.mode = std::string(InfoValue(info, "redis_mode"));
+  if (check.mode.empty()) check.mode = std::string(InfoValue(info, "server_mode"));  // Valkey
+  check.version = std::string(InfoValue(info, "redis_version"));
+  check.memory = ParseMemoryInfo(info);
 }
 
-absl::Status CheckUsable(const ServerCheck& check, bool allow_eviction) {
+absl::Status CheckUsable(const ServerCheck& check, const ServerDemands& demands) {
+  if (check.mode == "sentinel") {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "redis.url: ", check.name, " is a sentinel; right is redis+sentinel://HOST:PORT/MASTER"));
+  }
+  if (check.mode == "cluster" && !demands.is_cluster) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "redis.url: ", check.name, " is a node of a cluster; right is redis+cluster://HOST:PORT"));
+  }
   if (!IsAtLeast(check.version, 6, 2)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("redis.url: the server has version \"", check.version,
+        absl::StrCat("redis.url: ", check.name, " has version \"", check.version,
                      "\"; Spillway needs Redis 6.2 or newer, or Valkey"));
   }
   const std::string& policy = check.memory.policy;
-  if (!allow_eviction && !policy.empty() && policy != "noeviction") {
+  if (!demands.allows_eviction && !policy.empty() && policy != "noeviction") {
     return absl::FailedPreconditionError(absl::StrCat(
-        "redis.allow_eviction: the server's maxmemory-policy is ", policy,
+        "redis.allow_eviction: the maxmemory-policy of ", check.name, " is ", policy,
         ", which deletes buffered spans; set it to noeviction, or redis.allow_eviction to true"));
   }
   return absl::OkStatus();
 }
 
 std::vector<std::string> WarningsFor(const ServerCheck& check) {
-  if (check.memory.max_bytes != 0) return {};
-  return {"Redis has maxmemory 0: no limit, so the memory gate is off"};
+  std::vector<std::string> warnings;
+  if (check.memory.max_bytes == 0) {
+    warnings.push_back(
+        absl::StrCat(check.name, " has maxmemory 0: no limit, so the memory gate is off"));
+  }
+  if (check.requires_full_coverage) {
+    warnings.push_back(absl::StrCat(
+        check.name,
+        " has cluster-require-full-coverage yes: a node that is lost without a replica "
+        "stops the shards of all the others too"));
+  }
+  return warnings;
 }
 
 }  // namespace spillway::buffer

@@ -20,17 +20,24 @@ struct MemoryInfo {
 };
 
 struct ServerCheck {
+  std::string name;     // the server's URL
+  std::string mode;     // redis_mode: standalone, cluster, sentinel; empty: not said
   std::string version;  // of Redis' protocol: what Valkey calls redis_version
   MemoryInfo memory;
+  bool requires_full_coverage = false;  // of a cluster's node: cluster-require-full-coverage
 };
 
 // From the text of INFO. Missing lines leave fields empty.
 MemoryInfo ParseMemoryInfo(absl::string_view info);
-ServerCheck ParseServerInfo(absl::string_view info);
+void ParseServerInfo(absl::string_view info, ServerCheck& check);
 
-// FAILED_PRECONDITION naming what is found and what would be right: a version below 6.2, or a
-// policy that evicts unless that is allowed.
-absl::Status CheckUsable(const ServerCheck& check, bool allow_eviction);
+struct ServerDemands {
+  bool allows_eviction = false;
+  bool is_cluster = false;  // redis.url names one
+};
+// FAILED_PRECONDITION naming what is found and what would be right: a version below 6.2, a policy
+// that evicts unless that is allowed, a node of a cluster where a server was meant, or a sentinel.
+absl::Status CheckUsable(const ServerCheck& check, const ServerDemands& demands);
 // For the log; empty if there is nothing to warn of.
 std::vector<std::string> WarningsFor(const ServerCheck& check);
 
