@@ -188,13 +188,18 @@ struct ClaimRequest {
   ClaimId id;
   std::chrono::milliseconds lease{60'000};
   std::vector<PeekedPart> parts;  // just as peeked; those no longer due are skipped
+  // Count the entries of every part, and take one that is of a foreign type for lost. Dearer, so
+  // only after a load that was not complete.
+  bool counts_entries = false;
 };
 struct ClaimedPart {
   PartName name;
   EventTime deadline;
   WallTime due_since;  // Redis time when the clock passed the deadline (clock marks)
   std::vector<PartName> references;
-  std::vector<uint64_t> list_lengths;  // own list first, then the references' in order
+  // Entries of the own list, then of the references' in order. Empty: everything was there and was
+  // not counted.
+  std::vector<uint64_t> list_lengths;
   uint64_t part_bytes =
       0;  // about the spans' bytes: never less, at most a quarter or 64 more; 0: not known
 };
@@ -207,8 +212,14 @@ struct LoadedPart {
   PartName name;
   std::vector<std::string> own;         // list entries, in order; references included
   std::vector<std::string> referenced;  // entries of the referenced lists, in order
-  bool is_complete = false;             // every length is what the claim said
+  bool is_complete = false;             // IsWhole(of the claim, this)
 };
+
+// Whether what was loaded is what was claimed: `lengths` as in ClaimedPart; if the claim has none,
+// something is there and its last header says about as many bytes as the claim. Not so: Redis was
+// lost or set back in between, or something else writes.
+bool IsWhole(const ClaimedPart& claimed, const LoadedPart& loaded,
+             const std::vector<uint64_t>& lengths);
 struct AcknowledgeRequest {
   ClaimId id;
   WallTime lease_end;              // of this very claim (invariant 5)

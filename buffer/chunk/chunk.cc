@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
@@ -22,8 +24,10 @@ constexpr uint8_t kSealedFlag = 1;
 constexpr uint8_t kOpaqueFlag = 2;
 constexpr size_t kChecksumBytes = 4;
 constexpr size_t kMaxVarintBytes = 10;
-constexpr size_t kMinSpanTableBytes = 11;  // id, offset, forms, size
-constexpr size_t kMaxSpanTableBytes = 8 + 1 + 6 * kMaxVarintBytes;
+constexpr size_t kIdBytes = 8;
+constexpr size_t kIdDigits = 2 * kIdBytes;
+constexpr size_t kMinSpanTableBytes = 4;  // size, offset, forms, place of the id
+constexpr size_t kMaxSpanTableBytes = 7 * kMaxVarintBytes + 1 + kIdBytes;
 constexpr uint8_t kMaxForm = static_cast<uint8_t>(SpanEdit::Form::kObjectMember);
 
 uint64_t ZigZag(int64_t value) {
@@ -43,11 +47,6 @@ char* PutVarint(char* at, uint64_t value) {
 char* PutFixed64(char* at, uint64_t value) {
   for (int shift = 0; shift < 64; shift += 8) *at++ = static_cast<char>(value >> shift);
   return at;
-}
-
-char* PutEdit(char* at, const SpanEdit& edit) {
-  if (edit.form == SpanEdit::Form::kNone) return at;
-  return PutVarint(PutVarint(at, edit.position), edit.removed);
 }
 
 void AppendChecksum(size_t begin, std::string& out) {
@@ -158,15 +157,6 @@ absl::StatusOr<Preamble> ReadPreamble(Reader& reader) {
   return preamble;
 }
 
-SpanEdit ReadEdit(Reader& reader, uint8_t form) {
-  SpanEdit edit;
-  edit.form = static_cast<SpanEdit::Form>(form);
-  if (edit.form == SpanEdit::Form::kNone) return edit;
-  edit.position = reader.Varint32();
-  edit.removed = reader.Varint32();
-  return edit;
-}
-
 uint64_t End(const SpanEdit& edit) { return uint64_t{edit.position} + edit.removed; }
 
 bool Fits(const ChunkSpan& span, uint64_t bytes) {
@@ -177,30 +167,69 @@ bool Fits(const ChunkSpan& span, uint64_t bytes) {
   return End(a) <= b.position || End(b) <= a.position;
 }
 
+// One column of the table: the edit `which` of every span.
+absl::Status ReadEdits(Reader& table, SpanEdit ChunkSpan::*which, std::span<const uint64_t> sizes,
+                       std::vector<ChunkSpan>& spans) {
+  for (size_t i = 0; i < spans.size(); ++i) {
+    SpanEdit& edit = spans[i].*which;
+    if (edit.form == SpanEdit::Form::kNone) continue;
+    const uint64_t behind = table.Varint32();
+    edit.removed = table.Varint32();
+    if (behind + edit.removed > sizes[i]) return Bad("edit outside its span");
+    edit.position = static_cast<uint32_t>(sizes[i] - behind - edit.removed);
+  }
+  return absl::OkStatus();
+}
+
+// The number that `digits` says in hexadecimal.
+std::optional<uint64_t> NumberOf(absl::string_view digits) {
+  uint64_t value = 0;
+  for (const char c : digits) {
+    const int digit = absl::ascii_isdigit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return std::nullopt;
+    value = value << 4 | static_cast<uint64_t>(digit);
+  }
+  return value;
+}
+
 // Fills `spans` from the span table and points them at the bytes behind it.
 absl::Status ReadBody(absl::string_view body, uint32_t count, std::vector<ChunkSpan>& spans) {
   if (count > body.size() / kMinSpanTableBytes) return Bad("more spans than the body can hold");
   spans.resize(count);
   std::vector<uint64_t> sizes(count);
   Reader table(body);
-  uint64_t offset = 0;
   uint64_t total = 0;
-  for (uint32_t i = 0; i < count; ++i) {
-    ChunkSpan& span = spans[i];
-    span.id.value = table.Fixed64();
+  for (uint64_t& size : sizes) total += size = table.Varint(body.size());
+  uint64_t offset = 0;
+  for (ChunkSpan& span : spans) {
     offset += static_cast<uint64_t>(UnZigZag(table.Varint()));
     span.offset = static_cast<Offset>(offset);
+  }
+  for (ChunkSpan& span : spans) {
     const uint8_t forms = table.Byte();
     if ((forms & 0xf) > kMaxForm || (forms >> 4) > kMaxForm) return Bad("unknown form of edit");
-    span.is_segment = ReadEdit(table, forms & 0xf);
-    span.segment_id = ReadEdit(table, forms >> 4);
-    sizes[i] = table.Varint(body.size());
-    total += sizes[i];
-    if (table.failed()) return Bad("span table is cut short or out of range");
-    if (!Fits(span, sizes[i])) return Bad("edit outside its span");
+    span.is_segment.form = static_cast<SpanEdit::Form>(forms & 0xf);
+    span.segment_id.form = static_cast<SpanEdit::Form>(forms >> 4);
   }
+  RETURN_IF_ERROR(ReadEdits(table, &ChunkSpan::is_segment, sizes, spans));
+  RETURN_IF_ERROR(ReadEdits(table, &ChunkSpan::segment_id, sizes, spans));
+  std::vector<uint64_t> places(count);
+  for (uint64_t& place : places) place = table.Varint(body.size());
+  for (size_t i = 0; i < count; ++i) {
+    if (places[i] == 0) spans[i].id.value = table.Fixed64();
+  }
+  if (table.failed()) return Bad("span table is cut short or out of range");
   if (total != table.left()) return Bad("sizes do not add up to the body");
-  for (uint32_t i = 0; i < count; ++i) spans[i].bytes = table.Bytes(sizes[i]);
+  for (size_t i = 0; i < count; ++i) {
+    ChunkSpan& span = spans[i];
+    span.bytes = table.Bytes(sizes[i]);
+    if (!Fits(span, sizes[i])) return Bad("edits overlap");
+    if (places[i] == 0) continue;
+    if (places[i] - 1 + kIdDigits > sizes[i]) return Bad("id outside its span");
+    const auto id = NumberOf(span.bytes.substr(places[i] - 1, kIdDigits));
+    if (!id) return Bad("id is not in hexadecimal");
+    span.id.value = *id;
+  }
   return absl::OkStatus();
 }
 
@@ -237,19 +266,58 @@ ChunkEncoder::~ChunkEncoder() = default;
 
 namespace {
 
-// Writes span table and bytes to `at`, which has room; returns the end.
+// One more than the position of the id's digits in the span's text, 0 if they are not there. Spans
+// of one shape have them at one place: that of the last span is tried first.
+size_t PlaceOfId(const ChunkSpan& span, size_t last) {
+  const std::string text = HexText(span.id.value);
+  if (last > 0 && span.bytes.size() >= last - 1 + kIdDigits &&
+      span.bytes.substr(last - 1, kIdDigits) == text) {
+    return last;
+  }
+  const auto* found = static_cast<const char*>(
+      memmem(span.bytes.data(), span.bytes.size(), text.data(), text.size()));
+  return found == nullptr ? 0 : static_cast<size_t>(found - span.bytes.data()) + 1;
+}
+
+char* PutEdits(char* at, SpanEdit ChunkSpan::*which, std::span<const ChunkSpan> spans) {
+  for (const ChunkSpan& span : spans) {
+    const SpanEdit& edit = span.*which;
+    if (edit.form == SpanEdit::Form::kNone) continue;
+    at = PutVarint(at, span.bytes.size() - End(edit));
+    at = PutVarint(at, edit.removed);
+  }
+  return at;
+}
+
+char* PutIds(char* at, std::span<const ChunkSpan> spans) {
+  char raw[kIdBytes];
+  std::string missing;
+  size_t place = 0;
+  for (const ChunkSpan& span : spans) {
+    place = PlaceOfId(span, place);
+    at = PutVarint(at, place);
+    if (place == 0) missing.append(raw, PutFixed64(raw, span.id.value));
+  }
+  return std::copy(missing.begin(), missing.end(), at);
+}
+
+// Writes span table and bytes to `at`, which has room; returns the end. The table stands by column,
+// what is alike beside each other, because it compresses better so.
 char* PutBody(char* at, std::span<const ChunkSpan> spans) {
+  for (const ChunkSpan& span : spans) at = PutVarint(at, span.bytes.size());
   Offset previous = 0;
   for (const ChunkSpan& span : spans) {
-    at = PutFixed64(at, span.id.value);
     at = PutVarint(at, ZigZag(static_cast<int64_t>(static_cast<uint64_t>(span.offset) -
                                                    static_cast<uint64_t>(previous))));
     previous = span.offset;
+  }
+  for (const ChunkSpan& span : spans) {
     *at++ = static_cast<char>(static_cast<uint8_t>(span.is_segment.form) |
                               (static_cast<uint8_t>(span.segment_id.form) << 4));
-    at = PutEdit(PutEdit(at, span.is_segment), span.segment_id);
-    at = PutVarint(at, span.bytes.size());
   }
+  at = PutEdits(at, &ChunkSpan::is_segment, spans);
+  at = PutEdits(at, &ChunkSpan::segment_id, spans);
+  at = PutIds(at, spans);
   for (const ChunkSpan& span : spans) {
     if (!span.bytes.empty()) std::memcpy(at, span.bytes.data(), span.bytes.size());
     at += span.bytes.size();

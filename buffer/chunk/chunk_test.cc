@@ -100,6 +100,21 @@ TEST_P(ChunkTest, StoresABodyThatDoesNotShrinkAsItIs) {
   ExpectSame(decoder_.Decode(entry)->spans, spans);
 }
 
+// An id costs one byte where its digits stand in the span, and eight more where they do not.
+TEST_P(ChunkTest, TakesAnIdFromTheTextThatHasIt) {
+  const std::string with = R"({"span_id":"00000000000000ab"})";
+  const std::string without = R"({"span_id":"00000000000000AB"})";
+  const auto entry = [&](const std::string& text) {
+    const std::vector<ChunkSpan> spans = {{.id = SpanId{0xab}, .offset = 1, .bytes = text}};
+    ExpectSame(decoder_.Decode(Encoded(Header(), spans))->spans, spans);
+    ChunkEncoder plain(Codec::kNone, 1);
+    std::string out;
+    plain.Encode(Header(), spans, out);
+    return out;
+  };
+  EXPECT_EQ(entry(without).size(), entry(with).size() + 8);
+}
+
 std::vector<ChunkSpan> RandomSpans(std::mt19937_64& random, std::vector<std::string>& texts) {
   const size_t count = random() % 30;
   texts.resize(count);
@@ -107,10 +122,12 @@ std::vector<ChunkSpan> RandomSpans(std::mt19937_64& random, std::vector<std::str
   for (size_t i = 0; i < count; ++i) {
     texts[i].assign(2 + random() % 3000, static_cast<char>('a' + random() % 26));
     for (char& c : texts[i]) c = random() % 4 == 0 ? static_cast<char>(random()) : c;
+    const uint64_t id = random();
+    if (random() % 2 == 0) texts[i].insert(random() % texts[i].size(), HexText(id));
     const auto size = static_cast<uint32_t>(texts[i].size());
     const auto middle = static_cast<uint32_t>(random() % size);
     const auto form = [&] { return static_cast<SpanEdit::Form>(1 + random() % 5); };
-    spans[i] = {.id = SpanId{random()},
+    spans[i] = {.id = SpanId{id},
                 .offset = static_cast<Offset>(random() >> (1 + random() % 62)),
                 .is_segment = {form(), middle, static_cast<uint32_t>(random() % (size - middle))},
                 .bytes = texts[i]};

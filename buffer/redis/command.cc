@@ -19,6 +19,12 @@ Command::Command(std::initializer_list<absl::string_view> words)
   AddAll(words);
 }
 
+Command::Command(absl::string_view name, size_t argument_count)
+    : missing_(argument_count + 1), word_count_(argument_count + 1) {
+  absl::StrAppend(&wire_, "*", word_count_, "\r\n");
+  Add(name);
+}
+
 Command::Command(const Script& script, size_t key_count, size_t argument_count)
     : script_(&script),
       missing_(key_count + argument_count + 1),

@@ -17,6 +17,8 @@ class Command {
  public:
   // A plain command, complete.
   explicit Command(std::initializer_list<absl::string_view> words);
+  // A plain command; `argument_count` arguments are to be added.
+  Command(absl::string_view name, size_t argument_count);
   // A script call (EVALSHA); `key_count` keys, then `argument_count` arguments are to be added.
   Command(const Script& script, size_t key_count, size_t argument_count);
 

@@ -1,4 +1,6 @@
 // RedisShardStore as a FlushStore.
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -91,7 +93,7 @@ Command MakeClaim(const ShardKeys& keys, const ClaimRequest& request) {
                   keys.claim(request.id)});
   AddLists(command, keys, request.parts);
   command.Add(EpochText(request.epoch)).Add(request.id.ToString()).Add(request.lease.count());
-  command.Add(PeekedScores(request.parts));
+  command.Add(request.counts_entries ? std::string() : PeekedScores(request.parts));
   AddReferenceCounts(command, request.parts);
   return command;
 }
@@ -103,22 +105,28 @@ Claim ReadClaim(const Reply& r, const ClaimRequest& request) {
   const WallTime now{r[1].integer()};
   const ClockMarks marks = ClockMarks::FromBytes(r[2].text());
   const bool is_as_asked = r[4].integer() == 1;
+  const auto add = [&](const PeekedPart& asked, int64_t score) {
+    const EventTime deadline = DeadlineOfScore(score);
+    claim.parts.push_back({.name = asked.name,
+                           .deadline = deadline,
+                           .due_since = marks.PassedAt(deadline, now),
+                           .references = asked.references,
+                           .list_lengths = {},
+                           .part_bytes = PartBytesOfScore(score)});
+  };
+  if (is_as_asked) {
+    for (const PeekedPart& asked : request.parts) add(asked, PeekedScore(asked));
+    return claim;
+  }
   size_t at = 5;
   while (at < r.size()) {
-    const size_t index = is_as_asked ? at - 4 : r[at++].count();
+    const size_t index = r[at++].count();
     if (index < 1 || index > request.parts.size()) break;
     const PeekedPart& asked = request.parts[index - 1];
-    const int64_t score = is_as_asked ? PeekedScore(asked) : r[at++].integer();
-    ClaimedPart part;
-    part.name = asked.name;
-    part.deadline = DeadlineOfScore(score);
-    part.due_since = marks.PassedAt(part.deadline, now);
-    part.references = asked.references;
-    part.part_bytes = PartBytesOfScore(score);
+    add(asked, r[at++].integer());
     for (size_t i = 0; i <= asked.references.size(); ++i) {
-      part.list_lengths.push_back(r[at++].count());
+      claim.parts.back().list_lengths.push_back(r[at++].count());
     }
-    claim.parts.push_back(std::move(part));
   }
   return claim;
 }
@@ -137,38 +145,106 @@ Command MakeAcknowledge(const ShardKeys& keys, const AcknowledgeRequest& request
   return command;
 }
 
-// The lists of one Load while their replies come in.
-struct Loading {
-  std::vector<LoadedPart> parts;
-  size_t outstanding = 0;
-  bool has_failed = false;
-  Done<std::vector<LoadedPart>> done;
-};
+// So many keys are read by one command: other clients get their turn in between.
+constexpr size_t kKeysPerLoad = 100;
 
-void LoadList(const RedisRoute& connection, ShardId shard, const std::string& key, size_t part,
-              bool is_own, uint64_t expected, const std::shared_ptr<Loading>& loading) {
-  ++loading->outstanding;
-  auto done = [shard, part, is_own, expected, loading](const CommandResult& result) {
-    --loading->outstanding;
-    // A key of another type has no entries, as the claim has counted.
+// The parts of one Load while their entries come in. A part's entries are a string while there is
+// one, else a list: all are asked for as strings, and what is none then as a list.
+class Loading : public std::enable_shared_from_this<Loading> {
+ public:
+  using Loaded = std::vector<LoadedPart>;
+  Loading(const RedisRoute& connection, ShardId shard, const std::vector<ClaimedPart>& parts,
+          Done<Loaded> done)
+      : connection_(connection), shard_(shard), parts_(parts), done_(std::move(done)) {}
+
+  void Run(const ShardKeys& keys) {
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      slots_.push_back({.part = i, .key = keys.part(parts_[i].name), .entries = {}});
+      for (const PartName& reference : parts_[i].references) {
+        slots_.push_back({.part = i, .key = keys.part(reference), .entries = {}});
+      }
+    }
+    for (size_t first = 0; first < slots_.size(); first += kKeysPerLoad) {
+      ReadStrings(first, std::min(first + kKeysPerLoad, slots_.size()));
+    }
+  }
+
+ private:
+  struct Slot {
+    size_t part;
+    std::string key;
+    std::vector<std::string> entries;
+  };
+
+  void ReadStrings(size_t first, size_t last) {
+    Command command("MGET", last - first);
+    for (size_t i = first; i < last; ++i) command.Add(slots_[i].key);
+    Send(std::move(command), [this, first, last](const Reply& reply) {
+      for (size_t i = first; i < last; ++i) {
+        const Reply entry = reply[i - first];
+        if (entry.is_nil()) {
+          ReadList(slots_[i]);
+        } else {
+          slots_[i].entries.emplace_back(entry.text());
+        }
+      }
+    });
+  }
+  void ReadList(Slot& slot) {
+    Send(Command({"LRANGE", slot.key, "0", "-1"}), [&slot](const Reply& reply) {
+      slot.entries.reserve(reply.size());
+      for (size_t i = 0; i < reply.size(); ++i) slot.entries.emplace_back(reply[i].text());
+    });
+  }
+  template <typename OnReply>
+  void Send(Command command, OnReply on_reply) {
+    ++outstanding_;
+    connection_.Send(std::move(command),
+                     [self = shared_from_this(), on_reply](const CommandResult& result) {
+                       self->OnResult(result, on_reply);
+                     });
+  }
+  template <typename OnReply>
+  void OnResult(const CommandResult& result, const OnReply& on_reply) {
+    --outstanding_;
+    if (has_failed_) return;
+    // A key of another type has no entries, as a claim that counts says.
     const bool is_wrong_type =
         result.reply.is_error() && ErrorWord(result.reply.text()) == "WRONGTYPE";
-    if (loading->has_failed) return;
     if (!result.ok() && !is_wrong_type) {
-      loading->has_failed = true;
-      return loading->done(Failed<std::vector<LoadedPart>>(shard, result));
+      has_failed_ = true;
+      return done_(Failed<Loaded>(shard_, result));
     }
-    LoadedPart& loaded = loading->parts[part];
-    std::vector<std::string>& entries = is_own ? loaded.own : loaded.referenced;
-    entries.reserve(entries.size() + result.reply.size());
-    for (size_t i = 0; i < result.reply.size(); ++i) {
-      entries.emplace_back(result.reply[i].text());
+    if (!is_wrong_type) on_reply(result.reply);
+    if (outstanding_ == 0) Finish();
+  }
+  void Finish() {
+    Loaded loaded(parts_.size());
+    std::vector<std::vector<uint64_t>> lengths(parts_.size());
+    for (Slot& slot : slots_) {
+      LoadedPart& part = loaded[slot.part];
+      lengths[slot.part].push_back(slot.entries.size());
+      if (lengths[slot.part].size() == 1) {
+        part.own = std::move(slot.entries);
+      } else {
+        std::ranges::move(slot.entries, std::back_inserter(part.referenced));
+      }
     }
-    if (result.reply.size() != expected) loaded.is_complete = false;
-    if (loading->outstanding == 0) loading->done(Succeeded(std::move(loading->parts)));
-  };
-  connection.Send(Command({"LRANGE", key, "0", "-1"}), std::move(done));
-}
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      loaded[i].name = parts_[i].name;
+      loaded[i].is_complete = IsWhole(parts_[i], loaded[i], lengths[i]);
+    }
+    done_(Succeeded(std::move(loaded)));
+  }
+
+  const RedisRoute connection_;
+  const ShardId shard_;
+  const std::vector<ClaimedPart> parts_;
+  Done<Loaded> done_;
+  std::vector<Slot> slots_;
+  size_t outstanding_ = 0;
+  bool has_failed_ = false;
+};
 
 }  // namespace
 
@@ -215,31 +291,15 @@ void RedisShardStore::ClaimParts(ShardId shard, ClaimRequest request, Done<Claim
 
 void RedisShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
                            Done<std::vector<LoadedPart>> done) {
-  const ShardKeys keys = KeysOf(shard);
   const RedisRoute connection = ConnectionForShard(shard);
-  auto loading = std::make_shared<Loading>();
-  loading->done = std::move(done);
   if (parts.empty()) {
     // Also an answer to nothing comes later.
-    connection.Send(Command({"PING"}), [loading](const CommandResult&) {
-      loading->done(Succeeded(std::vector<LoadedPart>()));
+    connection.Send(Command({"PING"}), [done = std::move(done)](const CommandResult&) mutable {
+      done(Succeeded(std::vector<LoadedPart>()));
     });
     return;
   }
-  for (const ClaimedPart& part : parts) {
-    loading->parts.push_back({.name = part.name, .own = {}, .referenced = {}, .is_complete = true});
-  }
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const ClaimedPart& part = parts[i];
-    const auto expected = [&](size_t list) {
-      return list < part.list_lengths.size() ? part.list_lengths[list] : UINT64_MAX;
-    };
-    LoadList(connection, shard, keys.part(part.name), i, true, expected(0), loading);
-    for (size_t r = 0; r < part.references.size(); ++r) {
-      LoadList(connection, shard, keys.part(part.references[r]), i, false, expected(r + 1),
-               loading);
-    }
-  }
+  std::make_shared<Loading>(connection, shard, parts, std::move(done))->Run(KeysOf(shard));
 }
 
 void RedisShardStore::Acknowledge(ShardId shard, const AcknowledgeRequest& request,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "buffer/chunk/chunk.h"
@@ -39,8 +40,9 @@ int64_t CountResurrected(const TakeReply& reply, Offset from, Offset committed) 
 
 // The parts of an add in the order its script wants them.
 struct AddOrder {
-  std::vector<const AddPart*> plain;  // with score and chunk, without references; new lists first
-  size_t new_lists = 0;               // among the plain ones
+  std::vector<const AddPart*>
+      plain;            // with score and chunk, without references, each once; new keys first
+  size_t new_keys = 0;  // among the plain ones
   std::vector<const AddPart*> rest;
   bool has_payload = false;
 };
@@ -48,16 +50,19 @@ struct AddOrder {
 AddOrder OrderOf(const AddRequest& request) {
   AddOrder order;
   order.plain.reserve(request.parts.size());
+  absl::flat_hash_set<PartName> plain;
+  plain.reserve(request.parts.size());
   for (const AddPart& part : request.parts) {
-    const bool is_plain = !part.is_absorbed && part.references.empty() && !part.chunk.empty();
+    const bool is_plain = !part.is_absorbed && part.references.empty() && !part.chunk.empty() &&
+                          plain.insert(part.name).second;
     (is_plain ? order.plain : order.rest).push_back(&part);
     order.has_payload |= !part.chunk.empty() || !part.references.empty();
   }
-  // A list has the name of the span that opened it: what W has not passed does not exist yet.
-  const auto old_lists = std::ranges::stable_partition(order.plain, [&](const AddPart* part) {
+  // A part has the name of the span that opened it: what W has not passed does not exist yet.
+  const auto old_keys = std::ranges::stable_partition(order.plain, [&](const AddPart* part) {
     return part->name.offset >= request.expected_watermark;
   });
-  order.new_lists = order.plain.size() - old_lists.size();
+  order.new_keys = order.plain.size() - old_keys.size();
   return order;
 }
 
@@ -102,7 +107,7 @@ Command MakeAdd(const ShardKeys& keys, const AddRequest& request) {
   }
   command.Add(order.has_payload ? "1" : "0")
       .Add(static_cast<int64_t>(order.plain.size()))
-      .Add(static_cast<int64_t>(order.new_lists));
+      .Add(static_cast<int64_t>(order.new_keys));
   for (const AddPart* part : order.plain) {
     AddScore(command, *part);
     command.Add(part->name.ToString());

@@ -128,8 +128,8 @@ void RedisShardStore::AskForCoverage(const ServingNode& node, ServerCheck check)
 // With scratch keys that live on this very node.
 void RedisShardStore::TryScripts(const ServingNode& node, ServerCheck check) {
   const int number = ScratchNumberOn(name_space_, node.slots);
-  Command command(scripts::kSelftest, 3, 0);
-  for (const char* suffix : {"h", "z", "l"}) {
+  Command command(scripts::kSelftest, 4, 0);
+  for (const char* suffix : {"h", "z", "l", "s"}) {
     command.Add(ScratchKey(name_space_, number, suffix));
   }
   client_->SendToNode(node.name, std::move(command),

@@ -65,10 +65,10 @@ TEST_P(RedisStoreTest, AKeyOfAnotherTypeIsNamed) {
 
 TEST_P(RedisStoreTest, ABatchIntoAListOfAnotherTypeIsRefusedWhole) {
   TakeAsWriter();
-  hand().Do({"SET", "{test/7}p1.1", "foreign"});
+  hand().Do({"HSET", "{test/7}p1.1", "foreign", "1"});
   const auto added = Add(NextAdd({NewPart(0, 20), NewPart(1, 20)}, 2, 20));
   EXPECT_EQ(added.code, StoreCode::kInvalid);
-  EXPECT_THAT(added.message, AllOf(HasSubstr("{test/7}p1.1"), HasSubstr("string")));
+  EXPECT_THAT(added.message, AllOf(HasSubstr("{test/7}p1.1"), HasSubstr("hash")));
   EXPECT_EQ(redis().KeysBesidesMeta(kShard), 1u);
   EXPECT_EQ(Summary().watermark, 0);
 }
@@ -77,8 +77,17 @@ TEST_P(RedisStoreTest, ABatchIntoAListOfAnotherTypeIsRefusedWhole) {
 TEST_P(RedisStoreTest, APartWhoseListHasAnotherTypeDoesNotStopTheShard) {
   TakeAsWriter();
   AddNext({NewPart(0, 20), NewPart(1, 20)}, 2, 20);
-  hand().Do({"SET", "{test/7}p1.0", "foreign"});
-  const Claim claim = ClaimAll();
+  hand().Do({"DEL", "{test/7}p1.0"});
+  hand().Do({"HSET", "{test/7}p1.0", "foreign", "1"});
+  const Claim blind = ClaimAll();
+  ASSERT_EQ(blind.parts.size(), 2u);
+  EXPECT_FALSE(Load(blind.parts).value.at(0).is_complete);
+  EXPECT_TRUE(Release({.id = blind.id, .parts = {}}).value);
+  const Claim claim = ClaimParts({.epoch = flush_epoch_,
+                                  .id = {1, 2},
+                                  .parts = Peek(flush_epoch_).value.due,
+                                  .counts_entries = true})
+                          .value;
   ASSERT_EQ(claim.parts.size(), 1u);
   EXPECT_EQ(claim.parts[0].name, Name(1));
   EXPECT_EQ(Summary().ledger.orphan, 1u);

@@ -13,6 +13,8 @@ namespace spillway::buffer {
 
 bool Reply::is_error() const { return reply_ != nullptr && reply_->type == REDIS_REPLY_ERROR; }
 
+bool Reply::is_nil() const { return reply_ == nullptr || reply_->type == REDIS_REPLY_NIL; }
+
 absl::string_view Reply::text() const {
   if (reply_ == nullptr || reply_->str == nullptr) return {};
   return {reply_->str, reply_->len};

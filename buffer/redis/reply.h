@@ -22,6 +22,7 @@ class Reply {
   explicit Reply(const redisReply* reply) : reply_(reply) {}
 
   bool is_error() const;
+  bool is_nil() const;
   absl::string_view text() const;         // string, status or error
   int64_t integer() const;                // integer, or text that is one
   std::optional<int64_t> number() const;  // the same, empty where there is none

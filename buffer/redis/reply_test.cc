@@ -38,6 +38,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(ReplyTest, ReadsNothingFromNothing) {
   const Reply reply;
   EXPECT_FALSE(reply.is_error());
+  EXPECT_TRUE(reply.is_nil());
   EXPECT_EQ(reply.text(), "");
   EXPECT_EQ(reply.integer(), 0);
   EXPECT_EQ(reply.size(), 0u);
@@ -46,6 +47,12 @@ TEST(ReplyTest, ReadsNothingFromNothing) {
 
 TEST(CommandTest, HasTheWireForm) {
   EXPECT_EQ(Command({"GET", "a"}).wire(), "*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
+  Command command("MGET", 2);
+  command.Add("a");
+  EXPECT_FALSE(command.is_complete());
+  command.Add("b");
+  EXPECT_TRUE(command.is_complete());
+  EXPECT_EQ(command.wire(), "*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
 }
 
 TEST(CommandTest, CallsAScriptByNameOrByText) {

@@ -1,6 +1,6 @@
 -- Ends a claim whose parts have been delivered: deletes them. Accepted from anyone who names the
 -- claim, its lease end, its parts and their references; everything else is counted as stale.
--- KEYS: meta, refs, inflight, attempts, claim, then per part its list and its references' lists
+-- KEYS: meta, refs, inflight, attempts, claim, then per part its key and its references' keys
 -- ARGV: claim id, lease end, acknowledged, dead lettered and quarantined spans; then, if any part
 --       has references, per part the number of them
 -- Returns: 1 if the claim was known, Redis TIME
@@ -18,7 +18,7 @@ local held = call('LRANGE', claim, 0, -1)
 local names, declared = {}, {}
 -- Usually the parts come as the claim has them: then no name has to be cut out of its key.
 local function are_as_held()
-  local prefix = list_prefix(meta)
+  local prefix = part_prefix(meta)
   if #ARGV > 5 or #held ~= 2 + #KEYS - 5 then return false end
   for i = 1, #KEYS - 5 do
     names[i] = held[i + 2]

@@ -1,13 +1,13 @@
 -- Appends one batch of a shard: refused whole, or applied whole.
--- KEYS: meta, due, refs, inflight, then one list per part: first of the plain parts (those with a
---       score and a chunk and without references) whose list is believed not to exist yet, then of
---       the other plain parts, then of the rest
+-- KEYS: meta, due, refs, inflight, then one key per part: first of the plain parts (those with a
+--       score and a chunk and without references) whose key is believed not to exist yet, then of
+--       the other plain parts, then of the rest. A plain part stands there once
 -- ARGV: epoch, expected W, expected clock, new W, new clock, messages, accepted, deduplicated,
 --       rejected, filtered, resurrected, 1 if any part has a chunk or references, number of plain
---       parts, number of those with a new list;
+--       parts, number of those with a new key;
 --       then score and name of each plain part; then the chunk of each plain part;
 --       then per part of the rest: name, score (empty: absorbed, leaves `due`), chunk (may be
---       empty), number of references and for each of them its name and its list entry
+--       empty), number of references and for each of them its name and its entry
 -- Returns: W, clock, lowest deadline outstanding or '', backlog, Redis TIME, marks
 -- include: common.lua
 -- include: marks.lua
@@ -21,25 +21,58 @@ if m[3] ~= ARGV[3] then return {err = 'CLOCK ' .. m[3]} end
 local wrong = wrong_type(due, 'zset') or wrong_type(refs, 'hash') or wrong_type(inflight, 'zset')
 if wrong then return wrong end
 local plain, last_new = tonumber(ARGV[13]), 4 + ARGV[14]
-local unchecked, existing = last_new + 1, 0
-for i = 5, last_new, 1000 do
-  existing = existing + call('EXISTS', unpack(KEYS, i, math.min(i + 999, last_new)))
-end
-if existing > 0 then unchecked = 5 end
-for i = unchecked, #KEYS do
-  if type(pcall_redis('LLEN', KEYS[i])) ~= 'number' then return wrong_type(KEYS[i], 'list') end
+local first_old = last_new + 1
+if existing(5, last_new) > 0 then first_old = 5 end
+local kinds = {}
+for i = first_old, #KEYS do
+  local key = KEYS[i]
+  local kind = call('TYPE', key).ok
+  if kind ~= 'none' and kind ~= 'string' and kind ~= 'list' then return wrong_type(key, 'list') end
+  kinds[key] = kind
 end
 
--- Without payload the batch only moves W, clock and counters: that is never refused for memory.
-if ARGV[12] == '0' then open_for_writing(meta) end
+-- A script is judged for memory at its first write: one with payload is refused then, one without
+-- only moves W, clock and counters and is never refused.
+if ARGV[12] == '0' then
+  open_for_writing(meta)
+else
+  call('HSET', meta, 'changes', m[5] + 1)
+end
+
+-- The only entry of a key stays a string: that is less memory and less work than a list of one.
+local function append(key, entries)
+  local kind = kinds[key]
+  if kind == 'none' and #entries == 1 then
+    call('SET', key, entries[1])
+    kinds[key] = 'string'
+    return
+  end
+  if kind == 'string' then
+    local first = call('GET', key)
+    call('UNLINK', key)
+    call('RPUSH', key, first)
+  end
+  in_pages('RPUSH', key, entries)
+  kinds[key] = 'list'
+end
+
 local to_chunk = 14 + 2 * plain - 4
-for i = 5, 4 + plain do call('RPUSH', KEYS[i], ARGV[to_chunk + i]) end
+for i = 5, first_old - 1, 500 do
+  local pairs_of_page, at = {}, 0
+  for j = i, math.min(i + 499, first_old - 1) do
+    pairs_of_page[at + 1], pairs_of_page[at + 2] = KEYS[j], ARGV[to_chunk + j]
+    kinds[KEYS[j]] = 'string'
+    at = at + 2
+  end
+  call('MSET', unpack(pairs_of_page))
+end
+for i = first_old, 4 + plain do append(KEYS[i], {ARGV[to_chunk + i]}) end
 for i = 15, 14 + 2 * plain, 1000 do
   call('ZADD', due, unpack(ARGV, i, math.min(i + 999, 14 + 2 * plain)))
 end
 local gone, a = {}, 15 + 3 * plain
 for i = 5 + plain, #KEYS do
-  local list, name, score, chunk, count = KEYS[i], unpack(ARGV, a, a + 3)
+  local name, score, chunk, count = unpack(ARGV, a, a + 3)
   a = a + 4
   if count ~= '0' then
     local names, entries = {}, {}
@@ -47,13 +80,13 @@ for i = 5 + plain, #KEYS do
       names[r], entries[r] = ARGV[a], ARGV[a + 1]
       a = a + 2
     end
-    in_pages('RPUSH', list, entries)
+    append(KEYS[i], entries)
     local known = call('HGET', refs, name)
     in_pages('HDEL', refs, names)
     if known then table.insert(names, 1, known) end
     call('HSET', refs, name, table.concat(names, ' '))
   end
-  if chunk ~= '' then call('RPUSH', list, chunk) end
+  if chunk ~= '' then append(KEYS[i], {chunk}) end
   if score == '' then gone[#gone + 1] = name else call('ZADD', due, score, name) end
 end
 in_pages('ZREM', due, gone)

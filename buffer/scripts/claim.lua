@@ -1,11 +1,11 @@
 -- Claims the named parts under a lease, skipping those no longer due; the same id again returns the
--- same claim. A due part without its list leaves `due` and is counted as orphan.
--- KEYS: meta, due, refs, inflight, attempts, claim, then per part its list and its references' lists
--- ARGV: flush epoch, claim id, lease in ms, the parts' scores as peeked with spaces between; then, if
---       any part has references, per part the number of them
+-- same claim. A due part without its key leaves `due` and is counted as orphan.
+-- KEYS: meta, due, refs, inflight, attempts, claim, then per part its key and its references' keys
+-- ARGV: flush epoch, claim id, lease in ms, the parts' scores as peeked with spaces between (empty:
+--       count the entries); then, if any part has references, per part the number of them
 -- Returns: lease end ('' if there is no claim), Redis TIME, marks, {what was orphaned …}, 1 if all is
---          claimed as asked for, then flat for each part: the length of its list; else 0, then flat
---          for each part: index in the request, score, lengths of its lists
+--          claimed as asked for and nothing was counted; else 0, then flat for each part: index in
+--          the request, score, number of entries of its keys
 -- include: common.lua
 local meta, due, refs, inflight, attempts, claim = unpack(KEYS, 1, 6)
 local m = call('HMGET', meta, 'flush', 'clock', 'marks', 'claimed', 'changes', 'orphan')
@@ -29,26 +29,23 @@ local function open_claim(count, lowest, orphans)
 end
 
 -- Usually what is asked for is the first of what is due, in order, without references, and every
--- list is there. Then nothing is looked up or taken out part by part, and the scores are those of
+-- key is there. Then nothing is looked up or taken out part by part, and the scores are those of
 -- the peek: of a part that can be claimed it does not change. (To write a score as text is dear.)
 -- Nil: it is not so, and nothing was changed.
 local function claim_the_first()
   local count = #KEYS - 6
-  if held[1] or #ARGV > 4 or count == 0 then return nil end
+  if held[1] or #ARGV > 4 or ARGV[4] == '' or count == 0 then return nil end
   local page = call('ZRANGEBYSCORE', due, '-inf', highest, 'LIMIT', 0, count)
   if #page ~= count then return nil end
   local peeked, ends = ARGV[4], call('ZMSCORE', due, page[1], page[count])
   if string.sub(peeked, 1, #ends[1]) ~= ends[1] or string.sub(peeked, -#ends[2]) ~= ends[2] then
     return nil
   end
-  local prefix, lines = list_prefix(meta), {unpack(out)}
+  local prefix = part_prefix(meta)
   for i = 1, count do
-    local list = KEYS[6 + i]
-    if list ~= prefix .. page[i] then return nil end
-    local length = list_length(list)
-    if length == 0 then return nil end
-    lines[5 + i] = length
+    if KEYS[6 + i] ~= prefix .. page[i] then return nil end
   end
+  if existing(7, #KEYS) ~= count then return nil end
   local known = hash_values(refs, page)
   for i = 1, #known do
     if known[i] then return nil end
@@ -56,13 +53,13 @@ local function claim_the_first()
   call('ZREMRANGEBYRANK', due, 0, count - 1)
   call('RPUSH', claim, m[1] .. ' ' .. lease_end, peeked)
   in_pages('RPUSH', claim, page)
-  out, lines[5] = lines, 1
+  out[5] = 1
   return open_claim(count, ends[1], 0)
 end
 local claimed = claim_the_first()
 if claimed then return claimed end
 
--- The parts asked for: list i stands at KEYS[first[i]], its references up to KEYS[last[i]].
+-- The parts asked for: the key of part i stands at KEYS[first[i]], its references up to KEYS[last[i]].
 local sub, name_at = string.sub, #meta + 1
 local names, first, last = {}, {}, {}
 local k, count, at = 7, 0, 5
@@ -78,7 +75,7 @@ local function describe(i, score, own_length)
   at = at + 3
   for j = first[i] + 1, last[i] do
     at = at + 1
-    out[at] = list_length(KEYS[j])
+    out[at] = entry_count(KEYS[j])
   end
 end
 
@@ -90,7 +87,7 @@ if held[1] then
   for j = 3, #held do
     local i = index[held[j]]
     if not i then return {err = 'CLAIM ' .. claim .. ' holds other parts than those named'} end
-    describe(i, scores[j - 2], list_length(KEYS[first[i]]))
+    describe(i, scores[j - 2], entry_count(KEYS[first[i]]))
   end
   return out
 end
@@ -113,7 +110,7 @@ for i = 1, count do
   local lies_at = score and tonumber(score)
   if lies_at and lies_at <= highest and (known[i] or '') == declared_references(i) then
     leaving[#leaving + 1] = names[i]
-    local length = list_length(KEYS[first[i]])
+    local length = entry_count(KEYS[first[i]])
     if length == 0 then
       orphans[#orphans + 1] = names[i]
       for j = first[i] + 1, last[i] do lost_lists[#lost_lists + 1] = KEYS[j] end

@@ -18,8 +18,8 @@ local function micros(time)
   return string.format('%.0f', time)
 end
 
--- The key of a part's list is this and the part's name.
-local function list_prefix(meta)
+-- The key of a part is this and the part's name.
+local function part_prefix(meta)
   return string.sub(meta, 1, -2) .. 'p'
 end
 
@@ -74,8 +74,19 @@ local function open_for_writing(meta)
   call('HDEL', meta, '-')
 end
 
--- 0 for what is missing or no list.
-local function list_length(list)
-  local found = pcall_redis('LLEN', list)
-  return type(found) == 'number' and found or 0
+-- A part's entries are a string while there is one, else a list. How many there are; 0 for what is
+-- missing or neither.
+local function entry_count(key)
+  local kind = call('TYPE', key).ok
+  if kind == 'list' then return call('LLEN', key) end
+  return kind == 'string' and 1 or 0
+end
+
+-- How many of KEYS[first] … KEYS[last] exist.
+local function existing(first, last)
+  local count = 0
+  for i = first, last, 1000 do
+    count = count + call('EXISTS', unpack(KEYS, i, math.min(i + 999, last)))
+  end
+  return count
 end

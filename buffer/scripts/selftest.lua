@@ -1,11 +1,11 @@
 -- Tries every command that the other scripts use, on scratch keys, so that a missing right shows
 -- when a program starts.
--- KEYS: a hash, a sorted set, a list
+-- KEYS: a hash, a sorted set, a list, a string
 -- Returns: 1, or an error naming the command
 -- include: common.lua
-local hash, set, list = KEYS[1], KEYS[2], KEYS[3]
+local hash, set, list, text = unpack(KEYS)
 local tries = {
-  {'HDEL', hash, '-'}, {'UNLINK', hash, set, list}, {'TYPE', hash}, {'EXISTS', hash}, {'TIME'},
+  {'HDEL', hash, '-'}, {'UNLINK', hash, set, list, text}, {'TYPE', hash}, {'EXISTS', hash}, {'TIME'},
   {'HSET', hash, 'a', '1'}, {'HINCRBY', hash, 'a', '1'}, {'HGET', hash, 'a'},
   {'HMGET', hash, 'a', 'b'}, {'HGETALL', hash}, {'HLEN', hash},
   {'ZADD', set, '1', 'a', '2', 'b'}, {'ZCARD', set}, {'ZCOUNT', set, '-inf', '1'},
@@ -13,7 +13,8 @@ local tries = {
   {'ZRANGEBYSCORE', set, '(1', '+inf', 'WITHSCORES', 'LIMIT', '0', '1'}, {'ZREM', set, 'a'},
   {'ZREMRANGEBYRANK', set, '0', '0'},
   {'RPUSH', list, 'a', 'b'}, {'LLEN', list}, {'LINDEX', list, '-1'}, {'LRANGE', list, '0', '-1'},
-  {'UNLINK', hash, set, list},
+  {'MSET', text, 'a'}, {'SET', text, 'ab'}, {'GET', text}, {'GETRANGE', text, '0', '0'},
+  {'UNLINK', hash, set, list, text},
 }
 for i = 1, #tries do
   local result = pcall_redis(unpack(tries[i]))

@@ -1,12 +1,18 @@
--- How the last chunk of each list begins. Read-only.
--- KEYS: meta, lists. ARGV: bytes wanted
--- Returns: change counter, then one text per list, empty where there is no list
+-- How the last entry of each part begins. Read-only.
+-- KEYS: meta, parts. ARGV: bytes wanted
+-- Returns: change counter, then one text per part, empty where there is none
 -- include: common.lua
 local changes = call('HGET', KEYS[1], 'changes')
 if not changes then return {err = 'NO_SHARD'} end
 local out = {changes}
 for i = 2, #KEYS do
-  local last = pcall_redis('LINDEX', KEYS[i], -1)
-  out[i] = type(last) == 'string' and string.sub(last, 1, ARGV[1]) or ''
+  local kind = call('TYPE', KEYS[i]).ok
+  if kind == 'string' then
+    out[i] = call('GETRANGE', KEYS[i], 0, ARGV[1] - 1)
+  elseif kind == 'list' then
+    out[i] = string.sub(call('LINDEX', KEYS[i], -1), 1, ARGV[1])
+  else
+    out[i] = ''
+  end
 end
 return out

@@ -99,7 +99,7 @@ void AppendPart(FakeShard& shard, const AddPart& part) {
   }
 }
 
-Claim DescribeClaim(const FakeShard& shard, const ClaimId& id, WallTime now) {
+Claim DescribeClaim(const FakeShard& shard, const ClaimId& id, bool counts_entries, WallTime now) {
   const FakeShard::ClaimState& state = shard.claims.at(id);
   Claim claim{.id = id, .lease_end = state.lease_end, .parts = {}};
   for (const auto& [name, deadline] : state.parts) {
@@ -107,9 +107,12 @@ Claim DescribeClaim(const FakeShard& shard, const ClaimId& id, WallTime now) {
                      .deadline = deadline,
                      .due_since = shard.marks.PassedAt(deadline, now),
                      .references = ReferencesOf(shard, name),
-                     .list_lengths = {LengthOf(shard, name)},
+                     .list_lengths = {},
                      .part_bytes = 0};
-    for (const PartName& r : part.references) part.list_lengths.push_back(LengthOf(shard, r));
+    if (counts_entries || !part.references.empty()) {
+      part.list_lengths.push_back(LengthOf(shard, name));
+      for (const PartName& r : part.references) part.list_lengths.push_back(LengthOf(shard, r));
+    }
     const auto header = DecodeHeader(HeaderPrefix(shard, name));
     if (header.ok()) part.part_bytes = header->part_bytes;
     claim.parts.push_back(std::move(part));
@@ -322,7 +325,7 @@ void FakeShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
         const auto& list = state->lists.at(reference);
         out.referenced.insert(out.referenced.end(), list.begin(), list.end());
       }
-      out.is_complete = lengths == part.list_lengths;
+      out.is_complete = IsWhole(part, out, lengths);
     }
     return Accept(std::move(loaded));
   });
@@ -479,7 +482,8 @@ StoreResult<Claim> FakeShardStore::DoClaim(ShardId id, const ClaimRequest& reque
   FakeShard* shard = this->shard(id);
   if (shard == nullptr) return NoShard<Claim>();
   if (shard->flush_epoch != request.epoch) return Refuse<Claim>(StoreCode::kFenced, "FENCED");
-  if (shard->claims.contains(request.id)) return Accept(DescribeClaim(*shard, request.id, now_));
+  if (shard->claims.contains(request.id))
+    return Accept(DescribeClaim(*shard, request.id, request.counts_entries, now_));
   FakeShard::ClaimState claim{
       .epoch = request.epoch, .lease_end = {now_.us + request.lease.count() * 1000}, .parts = {}};
   for (const PeekedPart& part : request.parts) {
@@ -496,7 +500,7 @@ StoreResult<Claim> FakeShardStore::DoClaim(ShardId id, const ClaimRequest& reque
   }
   if (claim.parts.empty()) return Accept(Claim{.id = request.id, .lease_end = {}, .parts = {}});
   shard->claims[request.id] = std::move(claim);
-  return Accept(DescribeClaim(*shard, request.id, now_));
+  return Accept(DescribeClaim(*shard, request.id, request.counts_entries, now_));
 }
 
 StoreResult<AcknowledgeReply> FakeShardStore::DoAcknowledge(ShardId id,

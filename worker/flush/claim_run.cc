@@ -190,6 +190,7 @@ void ClaimRun::OnListsChanged() {
   Log(LogLevel::kWarning, "loaded lists differ from the claim",
       {{"shard", context_.shard.value}, {"claim", claim_.id.ToString()}});
   must_release_ = true;
+  has_changed_ = true;
   cause_ = wire::Cause::kOwnership;
 }
 
@@ -458,7 +459,7 @@ bool ClaimRun::MustRepeatEnd(StoreCode code) {
 
 void ClaimRun::End(ClaimEnded::How how) {
   ++progress_;
-  ended_ = ClaimEnded{.id = claim_.id, .how = how, .cause = cause_};
+  ended_ = ClaimEnded{.id = claim_.id, .how = how, .cause = cause_, .has_changed = has_changed_};
 }
 
 }  // namespace spillway::flush

@@ -162,6 +162,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   bool is_calling_ = false;                 // the store
   bool is_stopped_ = false;
   bool must_release_ = false;
+  bool has_changed_ = false;  // what was loaded is not what was claimed
   bool counts_attempt_ = false;
   bool any_delivered_ = false;
   uint64_t delivered_messages_ = 0;

@@ -150,11 +150,13 @@ void ShardFlusher::OnEvent(const ClaimEnded& event, Instant now) {
   if (event.how == ClaimEnded::How::kReleased) {
     claim_not_before_ = now + delivery_backoff_.Next(random_());
     delivery_cause_ = event.cause;
+    counts_entries_ = event.has_changed;
     next_peek_ = std::max(next_peek_, claim_not_before_);
     return;
   }
   delivery_backoff_.Reset();
   delivery_cause_ = wire::Cause::kNone;
+  counts_entries_ = false;
   claim_not_before_ = now;
   if (peek_.due_count > 0) next_peek_ = now;
 }
@@ -225,7 +227,8 @@ void ShardFlusher::Choose(Instant now) {
   pending_->request = {.epoch = *epoch_,
                        .id = {.high = random_(), .low = random_()},
                        .lease = options_.lease,
-                       .parts = {due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count)}};
+                       .parts = {due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count)},
+                       .counts_entries = counts_entries_};
   due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 

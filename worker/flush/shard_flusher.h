@@ -32,6 +32,7 @@ struct ClaimEnded {
   buffer::ClaimId id;
   How how = How::kAcknowledged;
   wire::Cause cause = wire::Cause::kNone;  // of a release: what stood in the way
+  bool has_changed = false;                // of a release: what was loaded was not what was claimed
 };
 
 // What happened. Each store call that an action asked for comes back as one event.
@@ -154,6 +155,7 @@ class ShardFlusher {
   Backoff delivery_backoff_;
   Instant claim_not_before_{};
   wire::Cause delivery_cause_ = wire::Cause::kNone;
+  bool counts_entries_ = false;  // the last claim's load was not complete
 
   std::optional<Instant> stop_at_, forget_at_;  // of a hand-over
   uint64_t steps_ = 0;
