@@ -54,6 +54,7 @@ class Parser {
     AddStartAndStop();
     AddResize();
     AddWait();
+    AddAudit();
     AddHealthAndVersion();
   }
 
@@ -134,6 +135,22 @@ class Parser {
       verb_ = [this](Session& session) {
         return WaitFor(session, {goal_, PoolResource(name_), std::nullopt}, waiting_.timeout);
       };
+    });
+  }
+
+  void AddAudit() {
+    CLI::App* app = app_.add_subcommand(
+        "audit", "Count what is live in the shards and compare with their counters");
+    app->add_option("--shard", name_, "Only this one: 7")->default_str("");
+    AddTimeout(*app);
+    app->footer(
+        "RESIDUAL is what the counters cannot explain; ? is what could not be told.\n"
+        "Exit code 0: all is explained; 1: it is not, or could not be told.\n\n"
+        "Examples:\n"
+        "  spillway audit\n"
+        "  spillway audit --shard 7 -o wide\n");
+    app->callback([this] {
+      verb_ = [this](Session& session) { return Audit(session, name_, waiting_.timeout); };
     });
   }
 

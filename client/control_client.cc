@@ -75,13 +75,14 @@ std::string ReasonOf(const grpc::Status& status) {
   return "";
 }
 
-// One blocking call with the usual limit.
+// One blocking call, with the usual limit or another.
 template <typename Response, typename Stub, typename Request>
 Answer<Response> Call(Stub& stub,
                       grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                      const Request& request, const std::string& server) {
+                      const Request& request, const std::string& server,
+                      Duration timeout = kCallTimeout) {
   grpc::ClientContext context;
-  context.set_deadline(WallDeadline(kCallTimeout));
+  context.set_deadline(WallDeadline(timeout));
   Answer<Response> answer;
   const grpc::Status status = (stub.*method)(&context, request, &answer.value);
   answer.error = ErrorOf(status, server);
@@ -151,6 +152,12 @@ Answer<v1::ListShardsResponse> ControlClient::ListShards() {
 
 Answer<v1::ServerInfo> ControlClient::GetServerInfo() {
   return Call(*info_, &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(), server_);
+}
+
+Answer<v1::AuditResponse> ControlClient::Audit(const std::string& name, Duration timeout) {
+  v1::AuditRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::Audit, request, server_, timeout);
 }
 
 Answer<grpc::health::v1::HealthCheckResponse> ControlClient::CheckHealth(

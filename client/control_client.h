@@ -42,6 +42,8 @@ class ControlClient {
   Answer<v1::ListWorkersResponse> ListWorkers(const std::string& parent);
   Answer<v1::ListShardsResponse> ListShards();
   Answer<v1::ServerInfo> GetServerInfo();
+  // `name` empty: all shards. May take as long as `timeout`.
+  Answer<v1::AuditResponse> Audit(const std::string& name, Duration timeout);
   Answer<grpc::health::v1::HealthCheckResponse> CheckHealth(const std::string& service);
 
   // Changes are sent again once, under the same request id, if the connection breaks.

@@ -70,10 +70,14 @@ absl::Status ServerProcess::Build() {
   launcher_ = std::make_unique<process::LocalLauncher>(
       loop_, process::LocalLauncherOptions{std::move(worker_program), run_dir_.path(),
                                            std::move(config_file), config_.server.gateway});
+  ASSIGN_OR_RETURN(buffer::RedisStoreOptions store,
+                   buffer::MakeRedisStoreOptions(config_.redis, config_.name_space));
+  store_ = std::make_unique<buffer::RedisShardStore>(loop_, std::move(store));
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
   supervisor_ = std::make_unique<supervisor::Supervisor>(
-      config_, supervisor::Parts{loop_, SystemClock(), *launcher_, *discovery_, seed, {}});
+      config_,
+      supervisor::Parts{loop_, SystemClock(), *launcher_, *discovery_, seed, {}, store_.get()});
   return Listen();
 }
 

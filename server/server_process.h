@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "base/loop.h"
 #include "base/termination_signals.h"
+#include "buffer/redis/redis_store.h"
 #include "config/config.h"
 #include "server/http/http_server.h"
 #include "server/kafka_discovery.h"
@@ -53,6 +54,7 @@ class ServerProcess {
   ReadWatch signal_watch_;
   Timer drain_limit_;
   std::unique_ptr<process::LocalLauncher> launcher_;
+  std::unique_ptr<buffer::RedisShardStore> store_;  // for reading only
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<supervisor::Subscription> readiness_;
   std::unique_ptr<http::HttpServer> http_;

@@ -26,6 +26,8 @@ struct Session {
 
 // "flush" and "pools/flush" → "pools/flush".
 std::string PoolResource(const std::string& name);
+// "7" and "shards/7" → "shards/7".
+std::string ShardResource(const std::string& name);
 
 // `name` empty: all. A worker's may be a pool's ("flush"), or "flush/0", or the full name.
 ExitCode GetPools(Session& session, const std::string& name);
@@ -53,7 +55,11 @@ ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiti
 // time is up.
 ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout);
 
-// Done if the service serves, failed if not; without a name also what is waited for.
+// Compares what is live in one shard, or in all (`shard` empty), with its counters. Failed if a
+// residual is not 0, or could not be told.
+ExitCode Audit(Session& session, const std::string& shard, Duration timeout);
+
+// Done if the service serves, failed if not; without a name: the fleet, and what is waited for.
 ExitCode Health(Session& session, const std::string& service);
 ExitCode Version(Session& session, bool client_only);
 

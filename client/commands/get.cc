@@ -34,6 +34,10 @@ std::string PoolResource(const std::string& name) {
   return absl::StartsWith(name, "pools/") ? name : absl::StrCat("pools/", name);
 }
 
+std::string ShardResource(const std::string& name) {
+  return absl::StartsWith(name, "shards/") ? name : absl::StrCat("shards/", name);
+}
+
 ExitCode GetPools(Session& session, const std::string& name) {
   Printer printer(session.format, session.out);
   if (name.empty()) {
@@ -66,8 +70,7 @@ ExitCode GetShards(Session& session, const std::string& name) {
   auto answer = session.client.ListShards();
   if (!answer.ok()) return Fail(session, answer.error);
   if (!name.empty()) {
-    const std::string wanted =
-        absl::StartsWith(name, "shards/") ? name : absl::StrCat("shards/", name);
+    const std::string wanted = ShardResource(name);
     v1::ListShardsResponse only;
     for (const v1::Shard& shard : answer.value.shards()) {
       if (shard.name() == wanted) *only.add_shards() = shard;

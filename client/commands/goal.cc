@@ -11,6 +11,8 @@ namespace {
 struct Figures {
   int64_t holding = 0;    // workers with shards
   int64_t misplaced = 0;  // shards that are not yet where they shall be
+  int64_t held = 0;       // shards that some worker of the pool has, or is to have
+  int64_t in_flight = 0;  // parts of these that it has claimed
   const v1::Worker* crash_loop = nullptr;
   const v1::Worker* backing_off = nullptr;
 };
@@ -27,6 +29,9 @@ Figures FiguresOf(const std::string& pool, const FleetState& fleet) {
   for (const auto& [name, shard] : fleet.shards) {
     const bool concerns = absl::StartsWith(shard.flush_worker_desired(), prefix);
     if (concerns && shard.flush_worker() != shard.flush_worker_desired()) ++figures.misplaced;
+    const bool flushes = absl::StartsWith(shard.flush_worker(), prefix);
+    if (concerns || flushes || absl::StartsWith(shard.ingest_worker(), prefix)) ++figures.held;
+    if (flushes) figures.in_flight += static_cast<int64_t>(shard.in_flight());
   }
   return figures;
 }
@@ -96,8 +101,10 @@ Verdict Judge(const Goal& goal, const FleetState& fleet) {
           pool.state() == v1::POOL_STATE_STOPPED && pool.observed() == 0,
           absl::StrCat(name, ": ", Text(pool.state()), ", ", pool.observed(), " still running"));
     case Goal::Kind::kDrained:
-      return Answer(figures.holding == 0,
-                    absl::StrCat(name, ": ", figures.holding, " workers hold shards"));
+      return Answer(
+          figures.holding == 0 && figures.held == 0,
+          absl::StrCat(name, ": ", figures.holding, " workers hold shards, ", figures.held,
+                       " shards are theirs, ", figures.in_flight, " parts in flight"));
   }
   return Impossible(kExitFailed, "no such goal");
 }

@@ -25,7 +25,7 @@ struct Goal {
   enum class Kind {
     kHealthy,  // runs, as many ready workers as desired, all healthy, each shard where it shall be
     kStopped,  // stopped, and no process is left
-    kDrained,  // no worker of the pool holds a shard
+    kDrained,  // no worker of the pool holds a shard, and no shard is meant for one
   };
   Kind kind = Kind::kHealthy;
   std::string pool;                // "pools/flush"

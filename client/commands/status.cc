@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "client/commands/commands.h"
@@ -14,17 +16,26 @@ std::string CheckLine(const v1::Check& check) {
   return line + "\n";
 }
 
+// The fleet serves if all its checks hold: one answer says both.
+ExitCode FleetHealth(Session& session) {
+  const auto info = session.client.GetServerInfo();
+  if (!info.ok()) return Fail(session, info.error);
+  const auto& checks = info.value.checks();
+  const bool is_serving =
+      std::all_of(checks.begin(), checks.end(), [](const v1::Check& check) { return check.ok(); });
+  std::string text = is_serving ? "SERVING\n" : "NOT_SERVING\n";
+  for (const v1::Check& check : checks) text += CheckLine(check);
+  Printer(session.format, session.out).TextOr(info.value, text);
+  return is_serving ? kExitDone : kExitFailed;
+}
+
 }  // namespace
 
 ExitCode Health(Session& session, const std::string& service) {
+  if (service.empty()) return FleetHealth(session);
   const auto answer = session.client.CheckHealth(service);
   if (!answer.ok()) return Fail(session, answer.error);
-  std::string text = HealthCheckResponse::ServingStatus_Name(answer.value.status()) + "\n";
-  if (service.empty()) {
-    const auto info = session.client.GetServerInfo();
-    if (!info.ok()) return Fail(session, info.error);
-    for (const v1::Check& check : info.value.checks()) text += CheckLine(check);
-  }
+  const std::string text = HealthCheckResponse::ServingStatus_Name(answer.value.status()) + "\n";
   Printer(session.format, session.out).TextOr(answer.value, text);
   return answer.value.status() == HealthCheckResponse::SERVING ? kExitDone : kExitFailed;
 }

@@ -37,6 +37,26 @@ std::vector<std::string> Header(std::vector<std::string> columns, bool is_wide,
   return columns;
 }
 
+// A row of the audit's table. `figures` null: not known.
+std::vector<std::string> AuditRow(std::string name, const std::string& outcome,
+                                  const v1::AuditFigures* figures, bool is_wide) {
+  std::vector<std::string> row = {std::move(name), outcome};
+  const auto add = [&](const auto&... values) {
+    (row.push_back(figures == nullptr ? kUnknown : std::to_string(values)), ...);
+  };
+  const v1::AuditFigures& f = figures == nullptr ? v1::AuditFigures::default_instance() : *figures;
+  const v1::Ledger& ledger = f.ledger();
+  add(ledger.carried() + ledger.accepted(), ledger.acknowledged(), ledger.deduplicated(),
+      ledger.dropped() + ledger.dead_lettered() + ledger.quarantined(), f.live_spans(),
+      f.residual(), f.duplicates_at_most());
+  if (is_wide) {
+    add(f.message_residual(), f.part_residual(), f.due_parts(), f.in_flight_parts(),
+        f.missing_lists(), f.undecodable_entries(), ledger.orphan(), ledger.released(),
+        ledger.resurrected(), ledger.unreplayable(), ledger.skipped(), ledger.stale_acknowledges());
+  }
+  return row;
+}
+
 }  // namespace
 
 std::string YamlOf(const std::string& json) {
@@ -49,6 +69,24 @@ bool Printer::PrintMessage(const google::protobuf::Message& answer) {
   if (format_ == Format::kJson) out_ << wire::ToJson(answer);
   if (format_ == Format::kYaml) out_ << YamlOf(wire::ToJson(answer));
   return format_ == Format::kJson || format_ == Format::kYaml;
+}
+
+void Printer::Audit(const v1::AuditResponse& answer) {
+  if (PrintMessage(answer)) return;
+  Table table(Header(
+      {"SHARD", "OUTCOME", "IN", "ACKNOWLEDGED", "DEDUPLICATED", "GIVEN-UP", "LIVE", "RESIDUAL",
+       "DUPLICATES<="},
+      is_wide(),
+      {"MESSAGE-RESIDUAL", "PART-RESIDUAL", "DUE", "IN-FLIGHT", "MISSING", "UNDECODABLE", "ORPHAN",
+       "RELEASED", "RESURRECTED", "UNREPLAYABLE", "SKIPPED", "STALE-ACKNOWLEDGES"}));
+  for (const v1::ShardAudit& shard : answer.shards()) {
+    table.AddRow(AuditRow(ShortName(shard.name()), Text(shard.outcome()),
+                          shard.has_figures() ? &shard.figures() : nullptr, is_wide()));
+  }
+  const bool is_known = answer.unknown() == 0;
+  const char* verdict = answer.is_even() ? "EVEN" : is_known ? "UNEVEN" : kUnknown;
+  table.AddRow(AuditRow("total", verdict, is_known ? &answer.total() : nullptr, is_wide()));
+  table.Print(out_);
 }
 
 void Printer::TextOr(const google::protobuf::Message& answer, const std::string& text) {

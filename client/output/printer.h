@@ -27,6 +27,7 @@ class Printer {
   void Pools(const google::protobuf::Message& answer, const std::vector<v1::Pool>& pools);
   void Workers(const google::protobuf::Message& answer, const std::vector<v1::Worker>& workers);
   void Shards(const google::protobuf::Message& answer, const std::vector<v1::Shard>& shards);
+  void Audit(const v1::AuditResponse& answer);
   // For JSON and YAML `answer`, else `text`.
   void TextOr(const google::protobuf::Message& answer, const std::string& text);
 

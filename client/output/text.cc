@@ -15,8 +15,10 @@
 namespace spillway::client {
 namespace {
 
-// The value's name without its prefix; a value that is newer than this build: its number.
+// The value's name without its prefix; "?" for UNSPECIFIED; a value that is newer than this build:
+// its number.
 std::string Name(const std::string& full, absl::string_view prefix, int number) {
+  if (number == 0) return "?";
   if (full.empty()) return std::to_string(number);
   return std::string(absl::StripPrefix(full, prefix));
 }
@@ -33,6 +35,10 @@ std::string Text(v1::PoolState state) {
 
 std::string Text(v1::WorkerState state) {
   return Name(v1::WorkerState_Name(state), "WORKER_STATE_", state);
+}
+
+std::string Text(v1::AuditOutcome outcome) {
+  return Name(v1::AuditOutcome_Name(outcome), "AUDIT_OUTCOME_", outcome);
 }
 
 std::string Text(v1::ScaleOwner owner) {

@@ -1,4 +1,5 @@
-// Values as a person reads them.
+// Values as a person reads them: an enum's name, "?" if it is not told, its number if it is newer
+// than this build.
 #ifndef SPILLWAY_CLIENT_OUTPUT_TEXT_H_
 #define SPILLWAY_CLIENT_OUTPUT_TEXT_H_
 
@@ -10,13 +11,14 @@
 #include <string>
 
 #include "base/clock.h"
-#include "spillway/v1/resources.pb.h"
+#include "spillway/v1/fleet.pb.h"
 
 namespace spillway::client {
 
 std::string Text(v1::Role role);                                 // "flush"; unknown: its number
 std::string Text(v1::PoolState state);                           // "RUNNING"
 std::string Text(v1::WorkerState state);                         // "CRASH_LOOP"
+std::string Text(v1::AuditOutcome outcome);                      // "EXACT"
 std::string Text(v1::ScaleOwner owner);                          // "EXTERNAL"
 std::string Text(const v1::Health& health);                      // "HEALTHY", "UNHEALTHY (SILENT)"
 std::string Text(const v1::Gate& gate);                          // "OPEN", "CLOSED (REDIS_MEMORY)"

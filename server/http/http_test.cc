@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 
+#include "buffer/ledger.h"
 #include "server/http/metrics.h"
 #include "server/http/probes.h"
 #include "tests/support/sample_fleet.h"
@@ -44,8 +45,22 @@ TEST(MetricsTest, TellsFleetShardsAndWorkers) {
            "spillway_shard_gate_cause{shard=\"0\",cause=\"redis_memory\"} 1",
            "spillway_shard_watermark{shard=\"0\"} 120000",
            "spillway_ingest_lag{shard=\"0\"} 42",
+           "spillway_ledger_accepted_total{shard=\"0\"} 120000",
+           "spillway_ledger_age_seconds{shard=\"0\"} 1",
+           "spillway_ledger_incarnation{shard=\"0\"} 1",
        }) {
     EXPECT_THAT(text, HasSubstr(std::string(line) + "\n"));
+  }
+}
+
+TEST(MetricsTest, TellEveryCounterOfTheLedger) {
+  const supervisor::FleetSnapshot fleet = SampleFleet(kNow);
+  const std::string text = MetricsText(fleet, kNow);
+  for (const buffer::LedgerCounter& counter : buffer::kLedgerCounters) {
+    const std::string name = std::string("spillway_ledger_") + counter.name + "_total";
+    EXPECT_THAT(text,
+                HasSubstr("# TYPE " + name + " counter\n" + name + "{shard=\"0\"} " +
+                          std::to_string(fleet.shards[0].ledger->ledger.*counter.value) + "\n"));
   }
 }
 

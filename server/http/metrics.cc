@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/version.h"
+#include "buffer/ledger.h"
 #include "server/http/family_builder.h"
 
 namespace spillway::http {
@@ -223,6 +224,28 @@ void CollectShards(const FleetSnapshot& snapshot, Instant now, Families& familie
   }
 }
 
+// As Redis has them: they survive the workers, and begin again with a new input log.
+void CollectLedgers(const FleetSnapshot& snapshot, Instant now, Families& families) {
+  for (const buffer::LedgerCounter& counter : buffer::kLedgerCounters) {
+    Family family =
+        Counter(std::string("spillway_ledger_") + counter.name + "_total", counter.help);
+    for (const auto& shard : snapshot.shards) {
+      if (shard.ledger) family.Add(LabelsOf(shard.id), shard.ledger->ledger.*counter.value);
+    }
+    std::move(family).MoveTo(families);
+  }
+  Family age = Gauge("spillway_ledger_age_seconds", "How long ago the shard's ledger was read.");
+  Family incarnation =
+      Gauge("spillway_ledger_incarnation", "Which input log the shard's ledger is about, from 1.");
+  for (const auto& shard : snapshot.shards) {
+    if (!shard.ledger) continue;
+    age.Add(LabelsOf(shard.id), Seconds(now - shard.ledger->read_at));
+    incarnation.Add(LabelsOf(shard.id), shard.ledger->incarnation);
+  }
+  std::move(age).MoveTo(families);
+  std::move(incarnation).MoveTo(families);
+}
+
 }  // namespace
 
 std::vector<prometheus::MetricFamily> Collect(const FleetSnapshot& snapshot, Instant now) {
@@ -234,6 +257,7 @@ std::vector<prometheus::MetricFamily> Collect(const FleetSnapshot& snapshot, Ins
   CollectThroughput(snapshot, families);
   CollectGates(snapshot, families);
   CollectShards(snapshot, now, families);
+  CollectLedgers(snapshot, now, families);
   return families;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "proto/wire/convert.h"
+#include "server/rpc/audit_call.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/resource_messages.h"
 #include "server/rpc/snapshot_stream.h"
@@ -97,6 +98,19 @@ grpc::ServerUnaryReactor* FleetService::ListShards(Context* context, const v1::L
                                                    v1::ListShardsResponse* response) {
   *response = AllShards(*fleet_.Snapshot(), clock_.Now());
   return Finish(context, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* FleetService::Audit(Context* context, const v1::AuditRequest* request,
+                                              v1::AuditResponse* response) {
+  std::optional<ShardId> shard;  // all
+  if (!request->name().empty()) {
+    const absl::StatusOr<ShardId> named = ParseShardName("name", request->name());
+    if (!named.ok()) return Finish(context, named.status());
+    shard = *named;
+  }
+  auto* call = new AuditCall(response);  // deletes itself
+  fleet_.Audit(shard, call->Answer());
+  return call;
 }
 
 grpc::ServerWriteReactor<v1::WatchFleetResponse>* FleetService::WatchFleet(

@@ -36,6 +36,8 @@ class FleetService final : public v1::FleetService::CallbackService {
                      v1::ListWorkersResponse* response) override;
   Unary* ListShards(Context* context, const v1::ListShardsRequest* request,
                     v1::ListShardsResponse* response) override;
+  Unary* Audit(Context* context, const v1::AuditRequest* request,
+               v1::AuditResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchFleetResponse>* WatchFleet(
       Context* context, const v1::WatchFleetRequest* request) override;
 

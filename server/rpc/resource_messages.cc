@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "proto/wire/convert.h"
+#include "server/rpc/audit_messages.h"
 #include "server/supervisor/fleet_control.h"
 
 namespace spillway::rpc {
@@ -157,6 +158,11 @@ v1::Shard ToMessage(const supervisor::ShardView& shard, Instant now) {
   message.set_watermark(kNoOffset);
   message.set_low_watermark(kNoOffset);
   message.set_input_lag(-1);
+  if (shard.ledger) {
+    *message.mutable_ledger() = ToMessage(shard.ledger->ledger);
+    *message.mutable_ledger_age() = wire::ToProto(Duration(now - shard.ledger->read_at));
+    message.set_incarnation(shard.ledger->incarnation);
+  }
   if (!shard.ingest && !shard.flush) return message;
   message.set_is_known(true);
   if (WasSeen(shard.figures_at))
@@ -237,6 +243,16 @@ absl::StatusOr<fleet::WorkerKey> ParseWorkerName(absl::string_view field, absl::
     }
   }
   return InvalidName(field, name, "pools/flush/workers/0");
+}
+
+absl::StatusOr<ShardId> ParseShardName(absl::string_view field, absl::string_view name) {
+  absl::string_view number = name;
+  ShardId shard;
+  if (absl::ConsumePrefix(&number, "shards/") && absl::SimpleAtoi(number, &shard.value) &&
+      shard.value >= 0) {
+    return shard;
+  }
+  return InvalidName(field, name, "shards/7");
 }
 
 }  // namespace spillway::rpc

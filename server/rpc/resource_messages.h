@@ -34,6 +34,7 @@ std::string ShardName(ShardId shard);  // "shards/7"
 absl::StatusOr<std::string> ParsePoolName(absl::string_view field,
                                           absl::string_view name);  // "flush"
 absl::StatusOr<fleet::WorkerKey> ParseWorkerName(absl::string_view field, absl::string_view name);
+absl::StatusOr<ShardId> ParseShardName(absl::string_view field, absl::string_view name);
 
 }  // namespace spillway::rpc
 

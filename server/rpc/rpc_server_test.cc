@@ -96,6 +96,38 @@ TEST_F(RpcServerTest, ReadsTheFleet) {
   EXPECT_EQ(shards.shards_size(), 2);
 }
 
+TEST_F(RpcServerTest, AnswersAnAuditOfTheShardThatIsNamed) {
+  std::optional<ShardId> asked;
+  fleet_.OnAudit([&](std::optional<ShardId> shard) {
+    asked = shard;
+    return std::vector{SampleAudit(7)};
+  });
+  Start();
+  v1::AuditRequest request;
+  request.set_name("shards/7");
+  v1::AuditResponse answer;
+  grpc::ClientContext first, second;
+  ASSERT_TRUE(fleet_stub_->Audit(&first, request, &answer).ok());
+  EXPECT_EQ(asked, ShardId{7});
+  EXPECT_TRUE(answer.is_even());
+  EXPECT_EQ(answer.shards(0).figures().live_spans(), 19'990u);
+  request.set_name("shards/x");
+  EXPECT_EQ(ReasonOf(fleet_stub_->Audit(&second, request, &answer)), "INVALID_NAME");
+}
+
+TEST_F(RpcServerTest, AnAuditThatNobodyWaitsForDoesNotKeepTheServer) {
+  fleet_.HoldAudits();
+  Start();
+  v1::AuditResponse answer;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::time_point(
+      std::chrono::microseconds(SystemClock().Wall().us + 200'000)));
+  EXPECT_EQ(fleet_stub_->Audit(&context, {}, &answer).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  server_->Shutdown(seconds(0));
+  fleet_.AnswerHeldAudits();  // into the void
+}
+
 TEST_F(RpcServerTest, RefusalsCarryAStableReason) {
   fleet_.OnResize([](const supervisor::ResizeRequest&) -> FakeFleet::ChangeResult {
     return supervisor::Refusal(absl::StatusCode::kFailedPrecondition, "EXTERNALLY_SCALED",

@@ -19,6 +19,7 @@ std::string WithoutAges(v1::Worker worker) {
 }
 std::string WithoutAges(v1::Shard shard) {
   shard.clear_figures_age();
+  shard.clear_ledger_age();
   return shard.SerializeAsString();
 }
 

@@ -38,6 +38,9 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
   discovery_.topic = config.input.topic;
+  books_ = std::make_shared<ShardBooks>(
+      parts.loop, parts.clock, parts.store,
+      ShardBooks::Hooks{[this] { return KnownShards(); }, [this] { MarkChanged(); }});
   Publish();
 }
 
@@ -49,12 +52,14 @@ void Supervisor::Core::Begin() {
   }
   Apply(std::move(found));
   Discover();
+  books_->Begin();
 }
 
 void Supervisor::Core::Close() {
   is_closed_ = true;
   tick_.Stop();
   discovery_timer_.Stop();
+  books_->Close();
   processes_.clear();
   links_.clear();
 }

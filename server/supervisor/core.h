@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/mutex.h"
 #include "server/fleet/fleet.h"
+#include "server/supervisor/shard_books.h"
 #include "server/supervisor/snapshot_builder.h"
 #include "server/supervisor/subscriptions.h"
 #include "server/supervisor/supervisor.h"
@@ -35,6 +36,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void Subscribe(std::shared_ptr<Listening> listening);
   void Resize(const ResizeRequest& request, PoolDone done);
   void StartOrStop(const std::string& pool, bool start, PoolDone done);
+  void Audit(std::optional<ShardId> shard, AuditDone done);
 
   void Attach(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
               absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done);
@@ -73,8 +75,14 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void Discover();
   void OnDiscovered(const absl::StatusOr<int32_t>& count);
   void CheckDrained();
-  void MarkChanged();
+  void MarkChanged();  // publishes soon: several changes in one turn of the loop are one
   void Publish();
+  // A change is to be seen by whoever reads after its answer.
+  void PublishNow() {
+    if (is_publish_posted_) Publish();
+  }
+  std::vector<ShardId> KnownShards() const;
+  uint64_t PossiblyPersisted(ShardId shard) const;
   void ArmTick();
   Surroundings Around() const;
   absl::StatusOr<const fleet::Pool*> FindPool(const std::string& name) const;
@@ -95,6 +103,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
 
   std::map<ShardId, Instant> owned_at_;  // see Surroundings
   DiscoveryView discovery_;
+  std::shared_ptr<ShardBooks> books_;  // shared with its questions under way
   Timer discovery_timer_;
   Timer tick_;
 

@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/supervisor/shard_audit.h"
 #include "server/supervisor/snapshot.h"
 
 namespace spillway::supervisor {
@@ -22,7 +23,8 @@ struct ResizeRequest {
   std::string etag{};  // if set, must be the pool's
 };
 
-// The pool as it is wished for now (observed follows later), or why not. A refusal carries a stable
+// The pool as it is wished for now (observed follows later), or why not; a Snapshot taken after the
+// answer shows the change. A refusal carries a stable
 // reason: see RefusalReason. Called once, on the loop's thread: do not block in it.
 using PoolDone = absl::AnyInvocable<void(absl::StatusOr<PoolView>)>;
 using SnapshotListener = absl::AnyInvocable<void(SnapshotPtr)>;
@@ -53,6 +55,10 @@ class FleetControl {
   virtual void Start(std::string pool, PoolDone done) = 0;
   // NOT_FOUND / POOL_NOT_FOUND.
   virtual void Stop(std::string pool, PoolDone done) = 0;
+  // Walks one shard, or all, and compares with the counters; answers on the loop's thread, which
+  // may take minutes. What could not be told is in the answer. NOT_FOUND / SHARD_NOT_FOUND;
+  // UNAVAILABLE / SHARDS_UNKNOWN (none are known yet); RESOURCE_EXHAUSTED / TOO_MANY_AUDITS.
+  virtual void Audit(std::optional<ShardId> shard, AuditDone done) = 0;
 };
 
 // A status with a stable reason, for google.rpc.ErrorInfo.

@@ -58,6 +58,7 @@ void Supervisor::Core::Resize(const ResizeRequest& request, PoolDone done) {
   const bool is_same =
       (*pool)->desired == event.desired && (*pool)->min == event.min && (*pool)->max == event.max;
   if (!is_same) Apply(event);
+  PublishNow();
   done(ToView(*fleet::FindPool(fleet_, request.pool), fleet_, Around()));
 }
 
@@ -69,7 +70,51 @@ void Supervisor::Core::StartOrStop(const std::string& name, bool start, PoolDone
   } else {
     Apply(fleet::PoolStopped{name});
   }
+  PublishNow();
   done(ToView(*fleet::FindPool(fleet_, name), fleet_, Around()));
+}
+
+std::vector<ShardId> Supervisor::Core::KnownShards() const {
+  std::vector<ShardId> shards;
+  for (const auto& [id, shard] : fleet_.shards) shards.push_back(id);
+  return shards;
+}
+
+uint64_t Supervisor::Core::PossiblyPersisted(ShardId shard) const {
+  uint64_t deliveries = 0;
+  for (const auto& [key, worker] : fleet_.workers) {
+    if (worker.report == nullptr) continue;
+    for (const wire::ShardReport& report : worker.report->shards) {
+      if (report.shard == shard) deliveries += report.possibly_persisted;
+    }
+  }
+  return deliveries;
+}
+
+void Supervisor::Core::Audit(std::optional<ShardId> shard, AuditDone done) {
+  if (is_closed_ || fleet_.is_shutting_down) {
+    return done(
+        Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"));
+  }
+  const std::vector<ShardId> shards = shard ? std::vector{*shard} : KnownShards();
+  if (shards.empty()) {
+    return done(Refusal(absl::StatusCode::kUnavailable, "SHARDS_UNKNOWN",
+                        "waits to learn which shards there are"));
+  }
+  books_->Audit(shards, [weak = weak_from_this(), shard, done = std::move(done)](
+                            absl::StatusOr<std::vector<ShardAudit>> audits) mutable {
+    const auto core = weak.lock();
+    if (!audits.ok() || core == nullptr) return done(std::move(audits));
+    for (ShardAudit& audit : *audits) {
+      audit.possibly_persisted = core->PossiblyPersisted(audit.shard);
+    }
+    const bool is_nowhere = shard && !core->fleet_.shards.contains(*shard) &&
+                            audits->front().code == buffer::StoreCode::kOk &&
+                            !audits->front().reply.summary.exists;
+    if (!is_nowhere) return done(std::move(audits));
+    done(Refusal(absl::StatusCode::kNotFound, "SHARD_NOT_FOUND",
+                 absl::StrCat("shards/", shard->value, ": there is no such shard")));
+  });
 }
 
 SnapshotPtr Supervisor::Core::Snapshot() const {
@@ -86,7 +131,7 @@ void Supervisor::Core::MarkChanged() {
   if (is_closed_ || std::exchange(is_publish_posted_, true)) return;
   parts_.loop.Post([weak = weak_from_this()] {
     const auto core = weak.lock();
-    if (core != nullptr && !core->is_closed_) core->Publish();
+    if (core != nullptr && !core->is_closed_) core->PublishNow();
   });
 }
 
@@ -115,6 +160,7 @@ Surroundings Supervisor::Core::Around() const {
   around.restart = config_.restart;
   around.handover_timeout = config_.health.handover_timeout;
   around.owned_at = owned_at_;
+  if (books_ != nullptr) around.ledgers = books_->ledgers();
   return around;
 }
 

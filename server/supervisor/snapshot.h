@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "proto/wire/worker_report.h"
 #include "server/fleet/types.h"
+#include "server/supervisor/shard_audit.h"
 
 namespace spillway::supervisor {
 
@@ -65,7 +66,8 @@ struct ShardView {
   // The owners' newest words. Empty: no figures; never read as zero.
   std::optional<wire::ShardReport> ingest;
   std::optional<wire::ShardReport> flush;
-  Instant figures_at;  // of the older of the two that exist
+  Instant figures_at;                // of the older of the two that exist
+  std::optional<LedgerView> ledger;  // empty: not read yet, or the shard has never been taken
 };
 
 // One condition of readiness: "redis", "kafka", "shards", "pool/flush", …

@@ -98,7 +98,7 @@ void AddReports(const fleet::Fleet& fleet, wire::Role role, std::map<ShardId, Sh
   }
 }
 
-std::vector<ShardView> ShardViews(const fleet::Fleet& fleet) {
+std::vector<ShardView> ShardViews(const fleet::Fleet& fleet, const Surroundings& around) {
   std::map<ShardId, ShardView> views;
   for (const auto& [id, shard] : fleet.shards) {
     if (shard.desired) views[id].flush_worker_desired = fleet::WorkerName(*shard.desired);
@@ -109,6 +109,8 @@ std::vector<ShardView> ShardViews(const fleet::Fleet& fleet) {
   std::vector<ShardView> list;
   for (auto& [id, view] : views) {
     view.id = id;
+    const auto ledger = around.ledgers.find(id);
+    if (ledger != around.ledgers.end()) view.ledger = ledger->second;
     list.push_back(std::move(view));
   }
   return list;
@@ -235,7 +237,7 @@ FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& aroun
   snapshot.time = around.wall;
   snapshot.at = around.now;
   snapshot.is_stopping = fleet.is_shutting_down;
-  snapshot.shards = ShardViews(fleet);
+  snapshot.shards = ShardViews(fleet, around);
   snapshot.checks.push_back(KafkaCheck(fleet, around));
   if (const auto check = RedisCheck(fleet, around)) snapshot.checks.push_back(*check);
   if (const auto check = ShardsCheck(fleet, snapshot.shards, around)) {

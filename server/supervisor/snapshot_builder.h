@@ -29,6 +29,7 @@ struct Surroundings {
   std::map<fleet::WorkerKey, WallTime> start_times;  // of processes
   config::Restart restart;
   Duration handover_timeout{0};
+  std::map<ShardId, LedgerView> ledgers;
   std::map<ShardId, Instant> owned_at;  // when a flush worker last said that it owns the shard
 };
 

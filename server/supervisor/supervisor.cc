@@ -50,6 +50,12 @@ void Supervisor::Stop(std::string pool, PoolDone done) {
   });
 }
 
+void Supervisor::Audit(std::optional<ShardId> shard, AuditDone done) {
+  core_->loop().Post([core = core_, shard, done = std::move(done)]() mutable {
+    core->Audit(shard, std::move(done));
+  });
+}
+
 void Supervisor::Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,
                         absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) {
   core_->loop().Post([core = core_, hello = std::move(hello), link = std::move(link),

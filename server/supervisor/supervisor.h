@@ -27,6 +27,7 @@ struct Parts {
   ShardDiscovery& discovery;
   uint64_t seed = 0;  // of the restart backoff's jitter and of etags: another for every server
   fleet::EndLimits ends{};
+  buffer::ShardReader* store = nullptr;  // for ledgers and audits; may be null: there are none
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and
@@ -51,6 +52,7 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void Resize(ResizeRequest request, PoolDone done) override;
   void Start(std::string pool, PoolDone done) override;
   void Stop(std::string pool, PoolDone done) override;
+  void Audit(std::optional<ShardId> shard, AuditDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,
               absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) override;

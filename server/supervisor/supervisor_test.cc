@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "tests/support/fake_launcher.h"
+#include "tests/support/fake_shard_store.h"
 #include "tests/support/supervisor_harness.h"
 
 namespace spillway::supervisor {
@@ -23,7 +24,7 @@ class SupervisorTest : public ::testing::Test {
 
   void Begin(const config::Config& config) {
     supervisor_ = std::make_unique<Supervisor>(
-        config, Parts{loop_, SystemClock(), launcher_, discovery_, 1, {}});
+        config, Parts{loop_, SystemClock(), launcher_, discovery_, 1, {}, &store_});
     supervisor_->Begin();
   }
   SnapshotPtr Now() { return supervisor_->Snapshot(); }
@@ -65,8 +66,18 @@ class SupervisorTest : public ::testing::Test {
     return nullptr;
   }
 
+  using Audits = absl::StatusOr<std::vector<ShardAudit>>;
+  Audits Audit(std::optional<ShardId> shard) {
+    std::optional<Audits> answer;
+    supervisor_->Audit(shard, [&](Audits audits) { answer = std::move(audits); });
+    EXPECT_TRUE(Until([&] { return answer.has_value(); }));
+    return *answer;
+  }
+
   testing::FakeDiscovery discovery_{4};
   Loop loop_;
+  buffer::FakeShardStore store_{
+      [this](buffer::FakeShardStore::Task task) { loop_.Post(std::move(task)); }};
   testing::FakeLauncher launcher_{loop_};
   std::unique_ptr<Supervisor> supervisor_;
   std::map<int64_t, std::unique_ptr<FakeWorker>> workers_;
@@ -117,6 +128,38 @@ TEST_F(SupervisorTest, ResizesBothWays) {
   EXPECT_TRUE(Until([&] { return second.IsToldToDrain(); }));
   launcher_.Exit(Find(1)->pid, 0);
   EXPECT_TRUE(Until([&] { return Find(1) == nullptr; }));
+}
+
+TEST_F(SupervisorTest, ASnapshotTakenWithTheAnswerShowsTheChange) {
+  Begin(testing::FlushPool(1));
+  EXPECT_TRUE(Until([&] { return FindPool(*Now(), "flush")->observed == 1; }));
+  int32_t desired = 0;
+  fleet::PoolState state = fleet::PoolState::kRunning;
+  bool is_done = false;
+  supervisor_->Resize({.pool = "flush", .desired = 2}, [&](const absl::StatusOr<PoolView>&) {
+    desired = FindPool(*Now(), "flush")->desired;
+  });
+  supervisor_->Stop("flush", [&](const absl::StatusOr<PoolView>&) {
+    state = FindPool(*Now(), "flush")->state;
+    is_done = true;
+  });
+  EXPECT_TRUE(Until([&] { return is_done; }));
+  EXPECT_EQ(desired, 2);
+  EXPECT_EQ(state, fleet::PoolState::kStopped);
+}
+
+TEST_F(SupervisorTest, TellsTheLedgersAndAudits) {
+  store_.shards()[{1}].ledger.accepted = store_.shards()[{1}].ledger.messages = 7;
+  Begin(testing::FlushPool(1));
+  EXPECT_TRUE(Until([&] { return Now()->shards.size() == 4 && Now()->shards[1].ledger; }));
+  EXPECT_EQ(Now()->shards[1].ledger->ledger.accepted, 7u);
+  EXPECT_FALSE(Now()->shards[0].ledger) << "never taken";
+  const Audits all = Audit(std::nullopt);
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 4u);
+  EXPECT_EQ((*all)[1].reply.residual, 7);
+  EXPECT_EQ(Audit(ShardId{1})->front().reply.residual, 7);
+  EXPECT_EQ(RefusalReason(Audit(ShardId{9}).status()), "SHARD_NOT_FOUND");
 }
 
 TEST_F(SupervisorTest, RefusesWithStableReasons) {

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "buffer/ledger.h"
 #include "server/rpc/rpc_server.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_fleet.h"
@@ -18,6 +19,7 @@
 namespace spillway::client {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -36,6 +38,7 @@ class CommandLineTest : public testing::Test {
     config.gateway = "unix:" + directory_ + "/gateway.sock";
     server_address_ = config.api;
     fleet_.Publish(SampleFleet(clock_.Now()));
+    fleet_.OnAudit([](std::optional<ShardId>) { return std::vector{SampleAudit(0)}; });
     auto server =
         rpc::RpcServer::Start(config, {"test", "127.0.0.1:7480"}, {fleet_, fleet_, clock_});
     if (server.ok()) server_ = *std::move(server);
@@ -113,6 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      GoldenRow{"stop", {"stop", "flush"}},
                                      GoldenRow{"resize", {"resize", "flush", "2"}},
                                      GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
+                                     GoldenRow{"audit", {"audit"}},
                                      GoldenRow{"health", {"health", "pool/ingest"}}),
                      testing::Values("table", "wide", "json", "yaml")),
     [](const auto& row) {
@@ -126,6 +130,48 @@ TEST_F(CommandLineTest, HealthTellsWhatIsWaitedFor) {
   EXPECT_EQ(
       result.out,
       "NOT_SERVING\n  redis: ok\n  kafka: not ready, waiting for a broker at 127.0.0.1:9092\n");
+}
+
+TEST_F(CommandLineTest, HealthForProgramsHasTheChecksToo) {
+  const Result result = Run({"health", "-o", "json"});
+
+  EXPECT_EQ(result.code, kExitFailed);
+  EXPECT_THAT(result.out, HasSubstr("\"name\": \"kafka\""));
+  EXPECT_THAT(result.out, HasSubstr("waiting for a broker at 127.0.0.1:9092"));
+}
+
+TEST_F(CommandLineTest, AuditNamesTheShardWhoseResidualIsNotZero) {
+  std::optional<ShardId> asked;
+  fleet_.OnAudit([&](std::optional<ShardId> shard) {
+    asked = shard;
+    supervisor::ShardAudit audit = SampleAudit(7);
+    audit.reply.live_spans -= 3;
+    audit.reply.missing_lists = 1;
+    audit.reply = buffer::Compared(audit.reply);
+    return std::vector{audit};
+  });
+  const Result result = Run({"audit", "--shard", "7"});
+
+  EXPECT_EQ(result.code, kExitFailed);
+  EXPECT_EQ(asked, ShardId{7});
+  EXPECT_THAT(result.out, ContainsRegex("\n7 +EXACT .* 3 +21\n"));
+  EXPECT_THAT(result.out, ContainsRegex("\ntotal +UNEVEN .* 3 +21\n"));
+  EXPECT_EQ(result.err,
+            "spillway: shards/7: 3 spans are missing; 1 lists of live parts are gone\n");
+}
+
+TEST_F(CommandLineTest, AuditShowsWhatCouldNotBeToldAsUnknown) {
+  fleet_.OnAudit([](std::optional<ShardId>) {
+    supervisor::ShardAudit moving = SampleAudit(1);
+    moving.reply.is_exact = false;
+    return std::vector{SampleAudit(0), moving};
+  });
+  const Result result = Run({"audit"});
+
+  EXPECT_EQ(result.code, kExitFailed);
+  EXPECT_THAT(result.out, ContainsRegex("\n1 +MOVING( +\\?){7}\n"));
+  EXPECT_THAT(result.out, ContainsRegex("\ntotal( +\\?){8}\n"));
+  EXPECT_THAT(result.err, HasSubstr("1 shards could not be told\n"));
 }
 
 TEST_F(CommandLineTest, VersionNamesBothEnds) {
@@ -215,6 +261,7 @@ TEST_F(CommandLineTest, UnknownNamesAreNotFound) {
   EXPECT_EQ(Run({"get", "workers", "flush/9"}).code, kExitNotFound);
   EXPECT_EQ(Run({"get", "shards", "99"}).code, kExitNotFound);
   EXPECT_EQ(Run({"health", "pool/none"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"audit", "--shard", "all"}).code, kExitUsage);
   EXPECT_EQ(Run({"wait", "none", "--for", "healthy"}).code, kExitNotFound);
 }
 

@@ -83,6 +83,13 @@ TEST(JudgeTest, DrainedMeansNoWorkerOfThePoolHoldsAShard) {
   supervisor::FleetSnapshot fleet = SettledFleet();
   EXPECT_EQ(Judge(drained, StateOf(fleet)).state, State::kWaiting);
   fleet.workers[1].shards.clear();
+  const Verdict meant = Judge(drained, StateOf(fleet));
+  EXPECT_EQ(meant.state, State::kWaiting) << "the shards still name the pool's workers";
+  EXPECT_EQ(meant.text, "flush: 0 workers hold shards, 2 shards are theirs, 10 parts in flight");
+  for (auto& shard : fleet.shards) shard.flush_worker_desired.clear();
+  fleet.shards[1].flush_worker.clear();
+  EXPECT_EQ(Judge(drained, StateOf(fleet)).state, State::kWaiting) << "shard 0 is still reported";
+  fleet.shards[0].flush_worker.clear();
   EXPECT_EQ(Judge(drained, StateOf(fleet)).state, State::kReached);
 }
 
@@ -124,6 +131,16 @@ TEST(TextTest, DurationsAreReadAndShown) {
 TEST(TextTest, AValueNewerThanThisBuildIsItsNumber) {
   EXPECT_EQ(Text(static_cast<v1::Role>(9)), "9");
   EXPECT_EQ(Text(static_cast<v1::WorkerState>(77)), "77");
+}
+
+TEST(TextTest, WhatIsNotToldIsAQuestionMark) {
+  EXPECT_EQ(Text(v1::ROLE_UNSPECIFIED), "?");
+  EXPECT_EQ(Text(v1::POOL_STATE_UNSPECIFIED), "?");
+  EXPECT_EQ(Text(v1::WORKER_STATE_UNSPECIFIED), "?");
+  EXPECT_EQ(Text(v1::SCALE_OWNER_UNSPECIFIED), "?");
+  EXPECT_EQ(Text(v1::AUDIT_OUTCOME_UNSPECIFIED), "?");
+  EXPECT_EQ(Text(v1::Health()), "?");
+  EXPECT_EQ(Text(v1::Gate()), "?");
 }
 
 TEST(YamlTest, KeepsTextsAsTexts) {

@@ -63,6 +63,26 @@ void FakeFleet::OnAttach(std::function<absl::StatusOr<wire::Welcome>(const wire:
   on_attach_ = std::move(answer);
 }
 
+void FakeFleet::OnAudit(std::function<AuditResult(std::optional<ShardId>)> answer) {
+  MutexLock lock(&mutex_);
+  on_audit_ = std::move(answer);
+}
+
+void FakeFleet::HoldAudits() {
+  MutexLock lock(&mutex_);
+  holds_audits_ = true;
+}
+
+void FakeFleet::AnswerHeldAudits() {
+  std::vector<supervisor::AuditDone> held;
+  {
+    MutexLock lock(&mutex_);
+    holds_audits_ = false;
+    held.swap(held_audits_);
+  }
+  for (auto& done : held) done(std::vector<supervisor::ShardAudit>());
+}
+
 int FakeFleet::changes() const {
   MutexLock lock(&mutex_);
   return changes_;
@@ -100,6 +120,18 @@ FakeFleet::ChangeResult FakeFleet::Present(const std::string& pool) const {
   if (view != nullptr) return *view;
   return supervisor::Refusal(absl::StatusCode::kNotFound, "POOL_NOT_FOUND",
                              "there is no pool \"" + pool + "\"");
+}
+
+void FakeFleet::Audit(std::optional<ShardId> shard, supervisor::AuditDone done) {
+  std::function<AuditResult(std::optional<ShardId>)> answer;
+  {
+    MutexLock lock(&mutex_);
+    if (holds_audits_) return held_audits_.push_back(std::move(done));
+    answer = on_audit_;
+  }
+  done(answer ? answer(shard)
+              : AuditResult(supervisor::Refusal(absl::StatusCode::kUnavailable, "SHARDS_UNKNOWN",
+                                                "no shards yet")));
 }
 
 void FakeFleet::Resize(supervisor::ResizeRequest request, supervisor::PoolDone done) {

@@ -30,6 +30,11 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void OnResize(std::function<ChangeResult(const supervisor::ResizeRequest&)> answer);
   void OnStart(std::function<ChangeResult(const std::string&)> answer);
   void OnStop(std::function<ChangeResult(const std::string&)> answer);
+  // What Audit answers; by default SHARDS_UNKNOWN.
+  using AuditResult = absl::StatusOr<std::vector<supervisor::ShardAudit>>;
+  void OnAudit(std::function<AuditResult(std::optional<ShardId>)> answer);
+  void HoldAudits();  // they are not answered, until:
+  void AnswerHeldAudits();
   int changes() const;  // how many were asked for
 
   // What Attach answers; by default the link's number and a welcome every 10 s.
@@ -54,6 +59,7 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void Resize(supervisor::ResizeRequest request, supervisor::PoolDone done) override;
   void Start(std::string pool, supervisor::PoolDone done) override;
   void Stop(std::string pool, supervisor::PoolDone done) override;
+  void Audit(std::optional<ShardId> shard, supervisor::AuditDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<supervisor::WorkerLink> link,
               absl::AnyInvocable<void(absl::StatusOr<supervisor::Attachment>)> done) override;
@@ -78,8 +84,11 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   std::function<ChangeResult(const supervisor::ResizeRequest&)> on_resize_ ABSL_GUARDED_BY(mutex_);
   std::function<ChangeResult(const std::string&)> on_start_ ABSL_GUARDED_BY(mutex_);
   std::function<ChangeResult(const std::string&)> on_stop_ ABSL_GUARDED_BY(mutex_);
+  std::function<AuditResult(std::optional<ShardId>)> on_audit_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> on_attach_
       ABSL_GUARDED_BY(mutex_);
+  bool holds_audits_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<supervisor::AuditDone> held_audits_ ABSL_GUARDED_BY(mutex_);
   int changes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<WorkerStream> streams_ ABSL_GUARDED_BY(mutex_);  // LinkId: position + 1
 };

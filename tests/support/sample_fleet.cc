@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "buffer/ledger.h"
+
 namespace spillway {
 namespace {
 
@@ -70,6 +72,26 @@ wire::ShardReport FlushShard() {
   return shard;
 }
 
+// Every counter has another value.
+buffer::Ledger SampleLedger() {
+  return {.messages = 120'007,
+          .accepted = 120'000,
+          .rejected = 2,
+          .filtered = 5,
+          .deduplicated = 6,
+          .acknowledged = 100'000,
+          .dropped = 3,
+          .orphan = 1,
+          .quarantined = 4,
+          .resurrected = 8,
+          .unreplayable = 9,
+          .dead_lettered = 11,
+          .released = 12,
+          .stale_acknowledges = 13,
+          .carried = 14,
+          .skipped = 15};
+}
+
 std::shared_ptr<wire::WorkerReport> Report(wire::ShardReport shard) {
   auto report = std::make_shared<wire::WorkerReport>();
   report->shards.push_back(std::move(shard));
@@ -133,12 +155,28 @@ FleetSnapshot HealthyFleet(Instant now) {
   known.ingest = IngestShard();
   known.flush = FlushShard();
   known.figures_at = now - seconds(2);
+  known.ledger = supervisor::LedgerView{1, SampleLedger(), now - seconds(1)};
   ShardView unknown;
   unknown.id = {1};
   unknown.flush_worker_desired = "pools/flush/workers/1";
   fleet.shards = {known, unknown};
   fleet.checks = {{"redis", true, "", now - seconds(2)}, {"kafka", true, "", now - seconds(2)}};
   return fleet;
+}
+
+supervisor::ShardAudit SampleAudit(int32_t shard) {
+  supervisor::ShardAudit audit;
+  audit.shard = {shard};
+  audit.code = buffer::StoreCode::kOk;
+  audit.possibly_persisted = 1;
+  buffer::AuditReply& reply = audit.reply;
+  reply.is_exact = reply.summary.exists = true;
+  reply.summary.ledger = SampleLedger();
+  reply.live_spans = 19'990;
+  reply.due_parts = 240;
+  reply.in_flight_parts = reply.summary.claimed_parts = 10;
+  reply = buffer::Compared(reply);
+  return audit;
 }
 
 FleetSnapshot SampleFleet(Instant now) {

@@ -15,6 +15,9 @@ supervisor::FleetSnapshot SampleFleet(Instant now);
 // The same, everything healthy and ready: flush has two ready workers.
 supervisor::FleetSnapshot HealthyFleet(Instant now);
 
+// An audit that found a shard in order.
+supervisor::ShardAudit SampleAudit(int32_t shard);
+
 }  // namespace spillway
 
 #endif  // SPILLWAY_TESTS_SUPPORT_SAMPLE_FLEET_H_
