@@ -17,7 +17,7 @@ struct RedisTls {
   std::string ca, cert, key;  // file names
 };
 struct Redis {
-  std::string url = "redis://127.0.0.1:6379";  // also rediss://, redis+unix://
+  std::string url = "redis://127.0.0.1:6379";  // or a cluster, sentinels (docs/configuration.md)
   std::string username;
   std::string password_file;
   bool allow_eviction = false;

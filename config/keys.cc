@@ -74,8 +74,12 @@ bool IsAny(absl::string_view) { return true; }
 bool IsNotEmpty(absl::string_view text) { return !text.empty(); }
 bool IsPathOrEmpty(absl::string_view text) { return text.empty() || text.front() == '/'; }
 bool IsRedisUrl(absl::string_view text) {
-  return absl::StartsWith(text, "redis://") || absl::StartsWith(text, "rediss://") ||
-         absl::StartsWith(text, "redis+unix:///");
+  static constexpr absl::string_view kBeginnings[] = {
+      "redis://",          "rediss://",         "redis+unix:///",    "redis+cluster://",
+      "rediss+cluster://", "redis+sentinel://", "rediss+sentinel://"};
+  return std::any_of(
+      std::begin(kBeginnings), std::end(kBeginnings),
+      [text](absl::string_view beginning) { return absl::StartsWith(text, beginning); });
 }
 bool IsAddress(absl::string_view text) {
   if (absl::StartsWith(text, "unix:/")) return true;
@@ -104,9 +108,15 @@ std::vector<Key<Config>> ConnectionKeys() {
       TextKey("namespace", AT(name_space), "1 to 64 letters, digits, dots, dashes or underscores",
               IsNamespace,
               "Begins the name of every Redis key; two fleets on one Redis need two namespaces."),
-      TextKey("redis.url", AT(redis.url),
-              "redis://host:port[/db], rediss://host:port (TLS) or redis+unix:///path", IsRedisUrl,
-              "The buffer's Redis (6.2 or newer) or Valkey."),
+      TextKey(
+          "redis.url", AT(redis.url),
+          "redis://host:port[/db], redis+unix:///path, redis+cluster://host:port[,host:port…] or "
+          "redis+sentinel://host:port[,host:port…]/master[/db]; with TLS rediss://, "
+          "rediss+cluster://, rediss+sentinel://",
+          IsRedisUrl,
+          "The buffer's Redis (6.2 or newer) or Valkey. Of a cluster some nodes suffice, of "
+          "sentinels some too. A user and password in a sentinel URL are the sentinels'; "
+          "those below are the server's."),
       TextKey("redis.username", AT(redis.username), "an ACL user's name, or empty", IsAny,
               "ACL user; empty is the default user."),
       TextKey("redis.password_file", AT(redis.password_file), kFileName, IsPathOrEmpty,

@@ -73,7 +73,8 @@ RedisConnection::RedisConnection(Loop& loop, ConnectionOptions options, OnState 
       link_(std::make_shared<Link>(Link{this})),
       state_{.is_ready = false, .text = Aim()},
       reconnect_timer_(loop, [this] { Connect(); }),
-      retry_timer_(loop, [this] { Retry(); }) {
+      retry_timer_(loop, [this] { Retry(); }),
+      silence_timer_(loop, [this] { OnSilence(); }) {
   reconnect_timer_.Start(Duration::zero());
 }
 
@@ -125,10 +126,8 @@ void RedisConnection::DropContext() {
 absl::Status RedisConnection::OpenContext() {
   const Endpoint& endpoint = endpoint_;
   const timeval connect_timeout = ToTimeval(options_.connect_timeout);
-  const timeval command_timeout = ToTimeval(options_.command_timeout);
   redisOptions options = {};
   options.connect_timeout = &connect_timeout;
-  options.command_timeout = &command_timeout;
   if (endpoint.host.empty()) {
     REDIS_OPTIONS_SET_UNIX(&options, endpoint.unix_path.c_str());
   } else {
@@ -259,7 +258,7 @@ void RedisConnection::Write(CallPtr call) {
   if (call->is_asking) {
     static const Command kAsking({"ASKING"});
     if (!WriteWire(kAsking.wire())) return FailLater(std::move(call), "connection lost: closing");
-    sent_.push_back(std::make_unique<Call>());
+    AwaitReply(std::make_unique<Call>());
   }
   const Command& command = *call->command;
   const bool has_prologue = command.is_script() && !options_.script_prologue.empty();
@@ -267,7 +266,7 @@ void RedisConnection::Write(CallPtr call) {
                               ? WriteWire(command.WireWithSource(options_.script_prologue))
                               : WriteWire(command.wire());
   if (!is_written) return FailLater(std::move(call), "connection lost: closing");
-  sent_.push_back(std::move(call));
+  AwaitReply(std::move(call));
 }
 
 bool RedisConnection::WriteWire(const std::string& wire) {
@@ -275,9 +274,27 @@ bool RedisConnection::WriteWire(const std::string& wire) {
                                     wire.size()) == REDIS_OK;
 }
 
+// hiredis has a limit too, but begins it again with every command that is sent.
+void RedisConnection::AwaitReply(CallPtr call) {
+  if (sent_.empty()) last_reply_ = SystemClock().Now();
+  sent_.push_back(std::move(call));
+  if (!silence_timer_.is_running()) silence_timer_.Start(options_.command_timeout);
+}
+
+void RedisConnection::OnSilence() {
+  if (sent_.empty()) return;
+  const Duration silence = SystemClock().Now() - last_reply_;
+  if (silence < options_.command_timeout) {
+    return silence_timer_.Start(options_.command_timeout - silence);
+  }
+  DropContext();
+  OnLost("no answer");
+}
+
 // A null reply says that the connection is being torn down.
 void RedisConnection::OnReply(const redisReply* reply) {
   CHECK(!sent_.empty(), "Redis answers each command once");
+  last_reply_ = SystemClock().Now();
   CallPtr call = std::move(sent_.front());
   sent_.pop_front();
   if (reply == nullptr) is_connected_ = false;

@@ -110,6 +110,8 @@ class RedisConnection {
   void OnHandshaken();
   void Write(CallPtr call);
   bool WriteWire(const std::string& wire);
+  void AwaitReply(CallPtr call);
+  void OnSilence();
   void OnReply(const redisReply* reply);
   void OnRefusedForNow(CallPtr call, absl::string_view error);
   void Retry();
@@ -134,8 +136,10 @@ class RedisConnection {
   int failed_retries_ = 0;
   std::deque<CallPtr> sent_;     // replies come in this order
   std::deque<CallPtr> waiting_;  // refused for now, and those behind them
+  Instant last_reply_;           // or when the first call was sent that none has come for
   Timer reconnect_timer_;
   Timer retry_timer_;
+  Timer silence_timer_;
 };
 
 }  // namespace spillway::buffer

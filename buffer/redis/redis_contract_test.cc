@@ -1,4 +1,5 @@
 // The store contract on a real Redis: as it is, and with every script watched for undeclared keys.
+// On a cluster: cluster_store_test.cc.
 #include <gtest/gtest.h>
 
 #include "buffer/redis/redis_under_test.h"
@@ -31,7 +32,10 @@ INSTANTIATE_TEST_SUITE_P(
     Redis, ShardStoreContract,
     ::testing::Values(StoreFactory{"plain", [] { return std::make_unique<RedisUnderTest>(); }},
                       StoreFactory{"declared_keys",
-                                   [] { return std::make_unique<RedisUnderTest>(kWatchKeys); }}),
+                                   [] {
+                                     return std::make_unique<RedisUnderTest>(RedisKind::kServer,
+                                                                             kWatchKeys);
+                                   }}),
     [](const auto& row) { return row.param.name; });
 
 }  // namespace

@@ -320,7 +320,8 @@ TEST(RedisLossTest, AServerThatDoesNotAnswerIsGivenUp) {
   Loop loop;
   RedisStoreOptions options;
   options.connection.endpoint = *ParseEndpoint(server->url());
-  options.connection.command_timeout = std::chrono::milliseconds(300);
+  // Longer than the pause between the store's own questions about memory: those it does not count.
+  options.connection.command_timeout = std::chrono::milliseconds(1'500);
   RedisShardStore store(loop, options);
   RunLoopUntil(loop, [&] { return store.state().is_ready; });
   server->process().SignalGroup(SIGSTOP);

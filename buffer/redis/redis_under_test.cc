@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -71,6 +72,15 @@ RedisServer& SharedRedis() {
   return server;
 }
 
+RedisCluster& SharedCluster() {
+  static RedisCluster cluster = [] {
+    auto started = RedisCluster::Start();
+    CHECK(started.ok(), "a cluster can be started");
+    return *std::move(started);
+  }();
+  return cluster;
+}
+
 void RunLoopUntil(Loop& loop, const std::function<bool()>& is_done) {
   bool is_late = false;
   Timer deadline(loop, [&is_late] { is_late = true; });
@@ -79,11 +89,20 @@ void RunLoopUntil(Loop& loop, const std::function<bool()>& is_done) {
   EXPECT_TRUE(is_done()) << "nothing happened for ten seconds";
 }
 
-RedisUnderTest::RedisUnderTest(std::string script_prologue) : hand_(SharedRedis().port()) {
+RedisUnderTest::RedisUnderTest(RedisKind kind, std::string script_prologue) {
+  RedisStoreOptions options;
+  if (kind == RedisKind::kCluster) {
+    RedisCluster& cluster = SharedCluster();
+    options.deployment = *ParseDeployment(cluster.url());
+    for (size_t i = 0; i < cluster.size(); ++i) {
+      hands_.push_back(std::make_unique<RedisHand>(cluster.node(i).port()));
+    }
+  } else {
+    options.deployment = *ParseDeployment(SharedRedis().url());
+    hands_.push_back(std::make_unique<RedisHand>(SharedRedis().port()));
+  }
   SetMemoryFull(false);
   LoseEverything();
-  RedisStoreOptions options;
-  options.connection.endpoint = *ParseEndpoint(SharedRedis().url());
   options.connection.script_prologue = std::move(script_prologue);
   options.name_space = "test";
   store_ = std::make_unique<RedisShardStore>(loop_, std::move(options));
@@ -96,41 +115,61 @@ void RedisUnderTest::RunUntil(const std::function<bool()>& is_done) {
 }
 
 void RedisUnderTest::SetMemoryFull(bool is_full) {
-  ASSERT_EQ(hand_.Do({"CONFIG", "SET", "maxmemory", is_full ? "1" : "0"}), "OK");
+  for (const auto& hand : hands_) {
+    ASSERT_EQ(hand->Do({"CONFIG", "SET", "maxmemory", is_full ? "1" : "0"}), "OK");
+  }
 }
 
-void RedisUnderTest::LoseEverything() { ASSERT_EQ(hand_.Do({"FLUSHALL"}), "OK"); }
+void RedisUnderTest::LoseEverything() {
+  for (const auto& hand : hands_) ASSERT_EQ(hand->Do({"FLUSHALL"}), "OK");
+}
 
 void RedisUnderTest::Snapshot() {
-  snapshot_.clear();
-  for (const std::string& key : hand_.List({"KEYS", "*"})) {
-    snapshot_[key] = hand_.Do({"DUMP", key});
+  snapshots_.clear();
+  for (const auto& hand : hands_) {
+    auto& snapshot = snapshots_.emplace_back();
+    for (const std::string& key : hand->List({"KEYS", "*"})) {
+      snapshot[key] = hand->Do({"DUMP", key});
+    }
   }
 }
 
 void RedisUnderTest::Restore() {
   LoseEverything();
-  for (const auto& [key, dump] : snapshot_) {
-    ASSERT_EQ(hand_.Do({"RESTORE", key, "0", dump}), "OK");
+  for (size_t i = 0; i < hands_.size(); ++i) {
+    for (const auto& [key, dump] : snapshots_[i]) {
+      ASSERT_EQ(hands_[i]->Do({"RESTORE", key, "0", dump}), "OK");
+    }
   }
+}
+
+std::vector<std::string> RedisUnderTest::Keys() {
+  std::vector<std::string> keys;
+  for (const auto& hand : hands_) {
+    for (std::string& key : hand->List({"KEYS", "*"})) keys.push_back(std::move(key));
+  }
+  std::ranges::sort(keys);
+  return keys;
 }
 
 size_t RedisUnderTest::KeysBesidesMeta(ShardId shard) {
   const std::string tag = absl::StrCat("{test/", shard.value, "}");
-  size_t keys = 0;
-  for (const std::string& key : hand_.List({"KEYS", "*"})) {
-    keys += absl::StartsWith(key, tag) && key != tag + "m";
-  }
-  return keys;
+  return std::ranges::count_if(Keys(), [&tag](const std::string& key) {
+    return absl::StartsWith(key, tag) && key != tag + "m";
+  });
 }
 
 void RedisUnderTest::DeleteList(ShardId shard, const PartName& name) {
-  ASSERT_EQ(hand_.Do({"DEL", ShardKeys("test", shard).part(name)}), "1");
+  size_t deleted = 0;
+  for (const auto& hand : hands_) {
+    deleted += hand->Do({"DEL", ShardKeys("test", shard).part(name)}) == "1";
+  }
+  ASSERT_EQ(deleted, 1u);
 }
 
 void RedisUnderTest::PassTime() {
   const auto now_us = [this] {
-    const auto time = hand_.List({"TIME"});
+    const auto time = hand().List({"TIME"});
     return std::stoll(time[0]) * 1'000'000 + std::stoll(time[1]);
   };
   const int64_t end_us = now_us() + 2'500;

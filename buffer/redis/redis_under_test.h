@@ -1,4 +1,4 @@
-// A private Redis for this directory's tests: one server for the binary, one store for each test.
+// A private Redis for tests: one server, and one cluster, for the binary; one store for each test.
 #ifndef SPILLWAY_BUFFER_REDIS_REDIS_UNDER_TEST_H_
 #define SPILLWAY_BUFFER_REDIS_REDIS_UNDER_TEST_H_
 
@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "buffer/redis/redis_store.h"
 #include "tests/support/processes.h"
+#include "tests/support/redis_deployments.h"
 #include "tests/unit/shard_store_contract.h"
 
 struct redisContext;
@@ -38,11 +39,14 @@ class RedisHand {
 
 // Started with the first call, ended with the binary.
 RedisServer& SharedRedis();
+RedisCluster& SharedCluster();
+
+enum class RedisKind { kServer, kCluster };
 
 class RedisUnderTest : public StoreUnderTest {
  public:
-  // On the shared server, emptied.
-  explicit RedisUnderTest(std::string script_prologue = "");
+  // On the shared server or cluster, emptied. Its namespace is "test".
+  explicit RedisUnderTest(RedisKind kind = RedisKind::kServer, std::string script_prologue = "");
   ~RedisUnderTest() override;
 
   IngestStore& ingest() override { return *store_; }
@@ -57,15 +61,16 @@ class RedisUnderTest : public StoreUnderTest {
   void DeleteList(ShardId shard, const PartName& name) override;
   void PassTime() override;
 
-  RedisHand& hand() { return hand_; }
+  RedisHand& hand() { return *hands_.front(); }  // one server: of that
+  std::vector<std::string> Keys();               // of all servers, sorted
   RedisShardStore& store() { return *store_; }
   Loop& loop() { return loop_; }
 
  private:
   Loop loop_;
-  RedisHand hand_;
+  std::vector<std::unique_ptr<RedisHand>> hands_;  // one for each server
   std::unique_ptr<RedisShardStore> store_;
-  std::map<std::string, std::string> snapshot_;  // key -> DUMP
+  std::vector<std::map<std::string, std::string>> snapshots_;  // per server: key -> DUMP
 };
 
 // Runs `loop` until `is_done`; fails the test after ten seconds.

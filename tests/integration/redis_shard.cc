@@ -357,6 +357,8 @@ std::string NumberedSpan(uint64_t id, uint64_t parent) {
   return test_support::SpanMessage(span);
 }
 
+RedisAssembly::RedisAssembly() : redis_(buffer::RedisKind::SPILLWAY_TEST_REDIS) {}
+
 RedisShard RedisAssembly::NewShard(const segment::Limits& limits, buffer::Codec codec) {
   return RedisShard(redis_, ShardId{shards_++}, {.limits = limits, .codec = codec});
 }
@@ -374,9 +376,7 @@ void RedisAssembly::ExpectOnlyMeta() {
     expected.push_back(buffer::ShardKeys("test", ShardId{shard}).meta());
   }
   std::sort(expected.begin(), expected.end());
-  std::vector<std::string> keys = redis_.hand().List({"KEYS", "*"});
-  std::sort(keys.begin(), keys.end());
-  EXPECT_EQ(keys, expected);
+  EXPECT_EQ(redis_.Keys(), expected);
   std::cout << "runs, each on a shard of its own: " << shards_ << "\n";
 }
 

@@ -109,6 +109,8 @@ std::string NumberedSpan(uint64_t id, uint64_t parent);
 // What the fixtures have in common: one Redis for a test, a new shard for each run.
 class RedisAssembly {
  protected:
+  // On the kind of Redis that the binary is built for.
+  RedisAssembly();
   RedisShard NewShard(const segment::Limits& limits = RowLimits(),
                       buffer::Codec codec = buffer::Codec::kNone);
   static void ForBothCodecs(const std::function<void(buffer::Codec)>& run);
