@@ -48,6 +48,8 @@ TEST(MetricsTest, TellsFleetShardsAndWorkers) {
            "spillway_ledger_accepted_total{shard=\"0\"} 120000",
            "spillway_ledger_age_seconds{shard=\"0\"} 1",
            "spillway_ledger_incarnation{shard=\"0\"} 1",
+           "spillway_audit_residual_spans{shard=\"0\"} -2",
+           "spillway_audit_age_seconds{shard=\"0\"} 60",
        }) {
     EXPECT_THAT(text, HasSubstr(std::string(line) + "\n"));
   }

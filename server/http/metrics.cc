@@ -246,6 +246,19 @@ void CollectLedgers(const FleetSnapshot& snapshot, Instant now, Families& famili
   std::move(incarnation).MoveTo(families);
 }
 
+void CollectAudits(const FleetSnapshot& snapshot, Instant now, Families& families) {
+  Family residual = Gauge("spillway_audit_residual_spans",
+                          "Spans that the shard's counters could not explain in its last audit.");
+  Family age = Gauge("spillway_audit_age_seconds", "How long ago the shard's last audit was.");
+  for (const auto& shard : snapshot.shards) {
+    if (!shard.audit) continue;
+    residual.Add(LabelsOf(shard.id), shard.audit->residual);
+    age.Add(LabelsOf(shard.id), Seconds(now - shard.audit->at));
+  }
+  std::move(residual).MoveTo(families);
+  std::move(age).MoveTo(families);
+}
+
 }  // namespace
 
 std::vector<prometheus::MetricFamily> Collect(const FleetSnapshot& snapshot, Instant now) {
@@ -258,6 +271,7 @@ std::vector<prometheus::MetricFamily> Collect(const FleetSnapshot& snapshot, Ins
   CollectGates(snapshot, families);
   CollectShards(snapshot, now, families);
   CollectLedgers(snapshot, now, families);
+  CollectAudits(snapshot, now, families);
   return families;
 }
 

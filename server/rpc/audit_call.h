@@ -18,6 +18,7 @@ namespace spillway::rpc {
 class AuditCall final : public grpc::ServerUnaryReactor {
  public:
   explicit AuditCall(v1::AuditResponse* response) : state_(std::make_shared<State>()) {
+    MutexLock lock(&state_->mutex);
     state_->call = this;
     state_->response = response;
   }
@@ -33,17 +34,18 @@ class AuditCall final : public grpc::ServerUnaryReactor {
   }
 
   void OnCancel() override {
-    MutexLock lock(&state_->mutex);
-    if (state_->call == nullptr) return;
-    std::exchange(state_->call, nullptr)->Finish(grpc::Status::CANCELLED);
+    const std::shared_ptr<State> state = state_;  // this may go with Finish
+    MutexLock lock(&state->mutex);
+    if (state->call == nullptr) return;
+    std::exchange(state->call, nullptr)->Finish(grpc::Status::CANCELLED);
   }
   void OnDone() override { delete this; }
 
  private:
   struct State {
     Mutex mutex;
-    AuditCall* call ABSL_GUARDED_BY(mutex) = nullptr;  // null: finished
-    v1::AuditResponse* response = nullptr;
+    AuditCall* call ABSL_GUARDED_BY(mutex) = nullptr;              // null: finished
+    v1::AuditResponse* response ABSL_GUARDED_BY(mutex) = nullptr;  // valid until then
   };
   const std::shared_ptr<State> state_;
 };

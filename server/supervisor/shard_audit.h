@@ -21,6 +21,12 @@ struct LedgerView {
   Instant read_at;  // age = now − this
 };
 
+// What the last audit that could tell has found.
+struct AuditView {
+  int64_t residual = 0;  // spans
+  Instant at;            // age = now − this
+};
+
 // What became of the audit of one shard.
 struct ShardAudit {
   ShardId shard;

@@ -29,9 +29,11 @@ void ShardBooks::Close() {
 void ShardBooks::Read() {
   const std::vector<ShardId> shards = hooks_.shards();
   to_read_.assign(shards.begin(), shards.end());
-  std::erase_if(ledgers_, [&](const auto& entry) {
+  const auto is_gone = [&](const auto& entry) {
     return std::find(shards.begin(), shards.end(), entry.first) == shards.end();
-  });
+  };
+  std::erase_if(ledgers_, is_gone);
+  std::erase_if(audits_, is_gone);
   ReadNext();
 }
 
@@ -112,9 +114,13 @@ void ShardBooks::OnAudited(const RequestPtr& request, size_t index,
   audit.code = result.code;
   audit.message = std::move(result.message);
   audit.reply = std::move(result.value);
+  if (result.ok() && audit.reply.is_exact && audit.reply.summary.exists) {
+    audits_[audit.shard] = {audit.reply.residual, clock_.Now()};
+  }
   if (--request->outstanding > 0) return;
   const RequestPtr keep = request;
   requests_.erase(request);
+  hooks_.on_read();
   keep->done(std::move(keep->audits));
 }
 

@@ -29,7 +29,7 @@ class ShardBooks : public std::enable_shared_from_this<ShardBooks> {
  public:
   struct Hooks {
     std::function<std::vector<ShardId>()> shards;  // which there are
-    std::function<void()> on_read;                 // `ledgers` has changed
+    std::function<void()> on_read;                 // `ledgers` or `audits` has changed
   };
 
   ShardBooks(Loop& loop, const Clock& clock, buffer::ShardReader* reader, Hooks hooks);
@@ -40,6 +40,9 @@ class ShardBooks : public std::enable_shared_from_this<ShardBooks> {
 
   // Of shards that exist in the store; those that cannot be read keep what was read last.
   const std::map<ShardId, LedgerView>& ledgers() const { return ledgers_; }
+
+  // The last exact audit of each shard.
+  const std::map<ShardId, AuditView>& audits() const { return audits_; }
 
   // Answers later, in the order of `shards`; possibly_persisted is left zero.
   void Audit(const std::vector<ShardId>& shards, AuditDone done);
@@ -67,6 +70,7 @@ class ShardBooks : public std::enable_shared_from_this<ShardBooks> {
   bool is_closed_ = false;
 
   std::map<ShardId, LedgerView> ledgers_;
+  std::map<ShardId, AuditView> audits_;
   std::deque<ShardId> to_read_;  // in this round
   size_t reading_ = 0;
 

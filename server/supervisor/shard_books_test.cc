@@ -96,6 +96,8 @@ TEST_F(ShardBooksTest, AuditsEveryShardInOrderWhateverOneAnswers) {
   EXPECT_EQ(audits[0].reply.residual, 0);
   EXPECT_EQ(audits[1].code, StoreCode::kUnavailable);
   EXPECT_EQ(audits[4].reply.residual, 2);
+  EXPECT_EQ(books_->audits().size(), 5u) << "shard 1 could not be told";
+  EXPECT_EQ(books_->audits().at({4}).residual, 2);
 }
 
 TEST_F(ShardBooksTest, WhatIsNotReachedInTimeIsUnknown) {

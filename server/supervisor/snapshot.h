@@ -68,6 +68,7 @@ struct ShardView {
   std::optional<wire::ShardReport> flush;
   Instant figures_at;                // of the older of the two that exist
   std::optional<LedgerView> ledger;  // empty: not read yet, or the shard has never been taken
+  std::optional<AuditView> audit;    // empty: never audited by this server
 };
 
 // One condition of readiness: "redis", "kafka", "shards", "pool/flush", …

@@ -111,6 +111,8 @@ std::vector<ShardView> ShardViews(const fleet::Fleet& fleet, const Surroundings&
     view.id = id;
     const auto ledger = around.ledgers.find(id);
     if (ledger != around.ledgers.end()) view.ledger = ledger->second;
+    const auto audit = around.audits.find(id);
+    if (audit != around.audits.end()) view.audit = audit->second;
     list.push_back(std::move(view));
   }
   return list;

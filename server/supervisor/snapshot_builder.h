@@ -30,6 +30,7 @@ struct Surroundings {
   config::Restart restart;
   Duration handover_timeout{0};
   std::map<ShardId, LedgerView> ledgers;
+  std::map<ShardId, AuditView> audits;
   std::map<ShardId, Instant> owned_at;  // when a flush worker last said that it owns the shard
 };
 

@@ -158,8 +158,21 @@ TEST_F(SupervisorTest, TellsTheLedgersAndAudits) {
   ASSERT_TRUE(all.ok());
   ASSERT_EQ(all->size(), 4u);
   EXPECT_EQ((*all)[1].reply.residual, 7);
+  EXPECT_TRUE(
+      Until([&] { return Now()->shards[1].audit && Now()->shards[1].audit->residual == 7; }));
   EXPECT_EQ(Audit(ShardId{1})->front().reply.residual, 7);
   EXPECT_EQ(RefusalReason(Audit(ShardId{9}).status()), "SHARD_NOT_FOUND");
+}
+
+TEST_F(SupervisorTest, AnAuditNeedsToKnowTheShards) {
+  testing::FakeDiscovery none(absl::UnavailableError("no broker"));
+  supervisor_ = std::make_unique<Supervisor>(
+      testing::FlushPool(1), Parts{loop_, SystemClock(), launcher_, none, 1, {}, &store_});
+  supervisor_->Begin();
+  EXPECT_TRUE(
+      Until([&] { return FindCheck("kafka")->detail.find("no broker") != std::string::npos; }));
+  EXPECT_EQ(RefusalReason(Audit(std::nullopt).status()), "SHARDS_UNKNOWN");
+  supervisor_.reset();
 }
 
 TEST_F(SupervisorTest, RefusesWithStableReasons) {

@@ -156,6 +156,7 @@ FleetSnapshot HealthyFleet(Instant now) {
   known.flush = FlushShard();
   known.figures_at = now - seconds(2);
   known.ledger = supervisor::LedgerView{1, SampleLedger(), now - seconds(1)};
+  known.audit = supervisor::AuditView{-2, now - seconds(60)};
   ShardView unknown;
   unknown.id = {1};
   unknown.flush_worker_desired = "pools/flush/workers/1";
