@@ -35,12 +35,13 @@ function(spillway_library name)
   add_library(spillway::${name} ALIAS spillway_${name})
 endfunction()
 
-# spillway_test(name LABELS label SOURCES sources… DEPS targets…): one GoogleTest binary, run by CTest as one test.
+# spillway_test(name LABELS label SOURCES sources… DEPS targets… [ARGS arguments…]): one GoogleTest binary, run by
+# CTest as one test.
 function(spillway_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABELS;TIMEOUT" "SOURCES;DEPS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABELS;TIMEOUT" "SOURCES;DEPS;ARGS")
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE spillway::warnings ${arg_DEPS} GTest::gmock GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name})
+  add_test(NAME ${name} COMMAND ${name} ${arg_ARGS})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()

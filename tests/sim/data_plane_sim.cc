@@ -73,6 +73,7 @@ TEST_P(DataPlaneSim, LosesNothingAndComesToRest) {
     return;
   }
   const uint64_t seeds = flags.seeds.value_or(mix.seeds);
+  RecordProperty("runs", static_cast<int>(seeds));
   uint64_t dangerous_runs = 0;
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     running = {mix.name.c_str(), seed};
