@@ -31,7 +31,8 @@ class Load:
                                "--manifest", self.manifest, "--timeout", "120s", "--json", *options)
         assert done.stdout.strip(), done.stderr
         verdict = json.loads(done.stdout.strip().splitlines()[-1])
-        verdict.update(exit=done.returncode, said=done.stderr[-2000:])
+        code, text = self.fleet.cli("audit", "-o", "wide")
+        verdict.update(exit=done.returncode, said=done.stderr[-2000:], audit=text if code else "even")
         return verdict
 
 
@@ -42,6 +43,7 @@ def written(fleet):
 
 def assert_nothing_lost(verdict):
     assert verdict["lost"] == 0 and verdict["wrong"] == 0, json.dumps(verdict)
+    assert verdict["audit"] == "even", verdict["audit"]
 
 
 def assert_exactly_once(verdict):
