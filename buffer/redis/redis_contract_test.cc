@@ -14,11 +14,11 @@ local declared = {}
 for i = 1, #KEYS do declared[KEYS[i]] = true end
 if #KEYS == 0 then error('no key is declared') end
 local server = redis
-local many = {UNLINK = true, EXISTS = true}
+local distance = {UNLINK = 1, EXISTS = 1, MSET = 2}  -- from one key to the next; else there is one
 local function check(command, ...)
   if command == 'TIME' then return end
   local words = {...}
-  for i = 1, many[command] and #words or 1 do
+  for i = 1, distance[command] and #words or 1, distance[command] or 1 do
     if not declared[words[i]] then error(command .. ' of undeclared key ' .. tostring(words[i])) end
   end
 end

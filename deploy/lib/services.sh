@@ -11,6 +11,7 @@
 #   has_java                                      whether a real Kafka can run here
 #
 # Nothing outlives the shell that started it. Ports are free ones where none is given.
+# SPILLWAY_REDIS_SERVER: another server's program than redis-server, Valkey's say.
 
 SPILLWAY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 SPILLWAY_SERVICES=$SPILLWAY_ROOT/deploy/lib/services.sh
@@ -53,7 +54,7 @@ run_redis() {
   shift $(($# < 2 ? $# : 2))
   mkdir -p "$dir"
   [[ -n $port && $port != 0 ]] || port=$(free_port)
-  "${WITH_PARENT[@]}" redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save "" --appendonly no \
+  "${WITH_PARENT[@]}" "${SPILLWAY_REDIS_SERVER:-redis-server}" --port "$port" --bind 127.0.0.1 --dir "$dir" --save "" --appendonly no \
     "$@" >>"$dir/redis.log" 2>&1 &
   serve "$!" 20 "redis://127.0.0.1:$port" redis_answers "$port"
 }
