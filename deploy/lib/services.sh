@@ -133,8 +133,10 @@ run_kafka() {
   write_kafka_properties "$dir" "$port" "$controller"
   local java=(java "-Djava.io.tmpdir=$dir/tmp" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
     -Dorg.slf4j.simpleLogger.showDateTime=true -cp "$SPILLWAY_KAFKA_JARS/jars/*")
-  "${java[@]}" -XX:TieredStopAtLevel=1 kafka.tools.StorageTool format --ignore-formatted \
-    -t "$(kafka_cluster_id)" -c "$dir/server.properties" >>"$dir/kafka.log" 2>&1 || return
+  if [[ ! -e $dir/data/meta.properties ]]; then  # else it goes on with what it had
+    "${java[@]}" -XX:TieredStopAtLevel=1 kafka.tools.StorageTool format \
+      -t "$(kafka_cluster_id)" -c "$dir/server.properties" >>"$dir/kafka.log" 2>&1 || return
+  fi
   "${WITH_PARENT[@]}" "${java[@]}" -Xms256m -Xmx512m -XX:+UseParallelGC kafka.Kafka "$dir/server.properties" \
     >>"$dir/kafka.log" 2>&1 &
   serve "$!" 60 "127.0.0.1:$port" kafka_answers "$port"

@@ -144,6 +144,9 @@ void CollectThroughput(const FleetSnapshot& snapshot, Families& families) {
   Family flushed = Counter("spillway_flush_spans_total", "Spans delivered and acknowledged.");
   Family segments =
       Counter("spillway_flush_segments_total", "Segments and parts delivered and acknowledged.");
+  Family dead =
+      Counter("spillway_flush_dead_lettered_spans_total",
+              "Spans that could not leave as a segment and went to the dead letter topic.");
   Family unsure = Counter("spillway_flush_possibly_persisted_total",
                           "Deliveries whose report could not tell: possible duplicates.");
   for (const WorkerView& worker : snapshot.workers) {
@@ -157,11 +160,12 @@ void CollectThroughput(const FleetSnapshot& snapshot, Families& families) {
       } else {
         flushed.Add(labels, shard.spans);
         segments.Add(labels, shard.segments);
+        dead.Add(labels, shard.rejected);
         unsure.Add(labels, shard.possibly_persisted);
       }
     }
   }
-  for (Family* family : {&written, &rejected, &duplicates, &flushed, &segments, &unsure}) {
+  for (Family* family : {&written, &rejected, &duplicates, &flushed, &segments, &dead, &unsure}) {
     std::move(*family).MoveTo(families);
   }
 }

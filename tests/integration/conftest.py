@@ -36,8 +36,8 @@ def kafka(session_folder):
 def make_fleet(kafka, bin_folder, session_folder):
     fleets = []
 
-    def make(**options):
-        fleets.append(harness.Fleet(session_folder / f"fleet-{len(fleets)}", kafka, bin_folder, **options))
+    def make(on=None, **options):
+        fleets.append(harness.Fleet(session_folder / f"fleet-{len(fleets)}", on or kafka, bin_folder, **options))
         return fleets[-1]
 
     yield make

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 import uuid
 
 import confluent_kafka
@@ -89,21 +90,31 @@ class Redis:
 
 
 class Kafka:
-    """A single-node KRaft broker, shared by the tests of one run."""
+    """A single-node KRaft broker. It keeps its port and its data when it is killed and started again."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
+        self.port = free_port()
+        self.start()
+        self.admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
+
+    def start(self):
         script = ROOT / "deploy/lib/services.sh"
         self.process = subprocess.Popen(
-            ["bash", "-c", f'. "{script}" && run_kafka "$1" "$2"', "kafka", str(self.folder), str(free_port())],
+            ["bash", "-c", f'. "{script}" && run_kafka "$1" "$2"', "kafka", str(self.folder), str(self.port)],
             stdout=subprocess.PIPE, stderr=open(str(self.folder) + ".log", "ab"), start_new_session=True, text=True)
         self.brokers = self.process.stdout.readline().strip()
         assert self.brokers, f"Kafka did not start: see {self.folder}.log"
-        self.admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
 
     def create(self, topic, partitions=1, config=None):
         new = confluent_kafka.admin.NewTopic(topic, partitions, 1, config=config or {})
         self.admin.create_topics([new])[topic].result(30)
+
+    def configure(self, topic, **values):
+        """Changes a topic's configuration; names with underscores for dots."""
+        resource = confluent_kafka.admin.ConfigResource(confluent_kafka.admin.ResourceType.TOPIC, topic, set_config={
+            name.replace("_", "."): str(value) for name, value in values.items()})
+        self.admin.alter_configs([resource])[resource].result(30)
 
     def signal(self, number):
         os.killpg(self.process.pid, number)
@@ -114,6 +125,39 @@ class Kafka:
             self.signal(signal.SIGKILL)
         except ProcessLookupError:
             pass
+        self.process.wait()
+
+
+class MockKafka:
+    """librdkafka's mock cluster in a process: faults on demand, see tests/support/mock_kafka_main.cc."""
+
+    PRODUCE, FETCH, OFFSET_COMMIT = 0, 1, 8  # Kafka's API keys
+    OFFSET_OUT_OF_RANGE, NOT_LEADER, REQUEST_TIMED_OUT, MESSAGE_TOO_LARGE = 1, 6, 7, 10  # and errors
+    NOT_ENOUGH_REPLICAS, OUT_OF_ORDER_SEQUENCE, STORAGE_ERROR, UNKNOWN_PRODUCER = 19, 45, 56, 59
+
+    def __init__(self, bin_folder, brokers=1):
+        self.count = brokers
+        self.process = subprocess.Popen([bin_folder / "spillway-mock-kafka", "--control", f"--brokers={brokers}"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                        start_new_session=True, text=True)
+        self.brokers = self.process.stdout.readline().strip()
+        assert self.brokers, "the mock cluster did not start"
+
+    def tell(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        assert answer == "ok", f"{words}: {answer}"
+
+    def create(self, topic, partitions=1, config=None):
+        self.tell("topic", topic, partitions)
+
+    def every_broker(self, verb, *words):
+        for broker in range(1, self.count + 1):
+            self.tell(verb, broker, *words)
+
+    def stop(self):
+        self.process.kill()
         self.process.wait()
 
 
@@ -299,6 +343,15 @@ class Fleet:
     def load(self, *arguments, timeout=300):
         return subprocess.run([self.bin / "spillway-load", *map(str, arguments)], capture_output=True, text=True,
                               timeout=timeout)
+
+    # ---- figures
+    def metric(self, name, **labels):
+        """Sum over the series of a metric that have these labels."""
+        with urllib.request.urlopen(f"http://{self.http}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines
+                   if line.startswith((f"{name}{{", f"{name} ")) and all(w in line for w in wanted))
 
     # ---- what left
     def segments(self, count, timeout=60.0, settle=0.0):

@@ -187,7 +187,7 @@ absl::Status FakeConsumer::StartAt(ShardId shard, Offset offset) {
 std::unique_ptr<Batch> FakeConsumer::Read(ShardId shard, size_t max_messages, size_t max_bytes) {
   const auto found = assigned_.find(shard);
   if (is_closed_ || found == assigned_.end() || !found->second.position ||
-      found->second.is_paused) {
+      found->second.is_paused || !kafka_.has_leaders) {
     return nullptr;
   }
   const FakePartition& log = kafka_.partition(topic_, shard.value);

@@ -65,6 +65,7 @@ class FakeKafka {
   // Faults; consumers and producers look at them at each call.
   bool is_reachable = true;  // false: Committed, Extent, Identity, MaxMessageBytes are UNAVAILABLE
   bool commits_fail = false;
+  bool has_leaders = true;  // false: nothing can be fetched, and nobody says so
   std::string cluster_id = "fake-cluster";
   std::string topic_id;
   size_t max_message_bytes = 1u << 20;

@@ -37,6 +37,8 @@ struct Options {
   // After Redis refused for memory and says no more about it, it is tried again.
   Duration memory_retry = std::chrono::seconds(5);
   Duration query_timeout = std::chrono::seconds(5);  // of one question to Kafka
+  // A shard that has waited for Kafka or Redis so long is held up by them, not by us.
+  Duration slow_answer = std::chrono::seconds(2);
   Duration first_backoff = std::chrono::milliseconds(100);
   Duration last_backoff = std::chrono::seconds(10);
   Duration fenced_backoff =

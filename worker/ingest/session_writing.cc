@@ -19,6 +19,11 @@ void ShardSession::Work(Instant now) {
     Collect();
     if (phase_ != Phase::kLive) return;
     StartBatch(now);
+    if (!IsHungry()) {
+      others_turn_.reset();
+    } else if (!others_turn_) {
+      others_turn_ = now;
+    }
   }
   if (call_ == Call::kNone && now >= next_tick_ && !is_draining_) SendTick(now);
 }

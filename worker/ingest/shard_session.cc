@@ -66,6 +66,7 @@ void ShardSession::TryAgain(Instant) {
   if (!must_prove_ || proof == kNoOffset) return Take();
   // Fenced by somebody: are we still the one that Kafka has assigned?
   phase_ = Phase::kProving;
+  others_turn_ = parts_.clock.Now();
   parts_.consumer.Commit(
       shard_, proof, [this, attempt = std::weak_ptr<bool>(attempt_)](const absl::Status& status) {
         if (attempt.expired()) return;
@@ -77,6 +78,7 @@ void ShardSession::TryAgain(Instant) {
 
 void ShardSession::Take() {
   phase_ = Phase::kTaking;
+  others_turn_ = parts_.clock.Now();
   taking_ = std::make_unique<ShardTaking>(
       ShardTaking::Request{.shard = shard_,
                            .proposed_number = parts_.highest_epoch,
@@ -153,6 +155,7 @@ void ShardSession::OnTaken(TakenShard taken) {
     return GiveUp(status.message(), NextBackoff());
   }
   phase_ = Phase::kReplaying;
+  others_turn_ = parts_.clock.Now();
   if (start >= watermark) FinishReplay();
   parts_.host.RequestTurn(shard_);
 }
@@ -173,6 +176,7 @@ void ShardSession::Replay() {
     return;
   }
   parts_.host.OnKafkaAnswer(true);
+  others_turn_ = parts_.clock.Now();
   ++parts_.totals.progress;
   const EventTime redis_now = RedisNow();
   size_t next = 0;
@@ -206,6 +210,7 @@ void ShardSession::FinishReplay() {
   trouble_.clear();
   position_ = std::max(position_, index_->watermark());
   const Instant now = parts_.clock.Now();
+  others_turn_.reset();
   live_since_ = now;
   next_tick_ = now;  // the first figures
   next_batch_ = now;
@@ -303,8 +308,7 @@ wire::ShardReport ShardSession::Report() const {
     report.watermark = index_->watermark();
     report.event_clock = index_->clock();
     report.index_bytes = index_->memory_bytes();
-    const std::optional<Offset> end = parts_.consumer.LogEnd(shard_);
-    if (end.has_value()) report.input_lag = std::max<int64_t>(0, *end - report.watermark);
+    report.input_lag = InputLag();
     report.has_work = phase_ != Phase::kLive || !current_.empty() || !collecting_.empty() ||
                       (report.input_lag > 0 && !is_paused_);
   } else {
@@ -314,13 +318,35 @@ wire::ShardReport ShardSession::Report() const {
   report.backlog = inputs_.backlog;
   report.lateness = inputs_.lateness;
   report.gate = gate_.Report();
-  report.blocked_cause =
-      phase_ == Phase::kLive ? (gate_.is_closed() ? gate_.cause() : Cause::kNone) : take_cause_;
+  report.blocked_cause = BlockedCause();
   report.progress = parts_.totals.progress;
   report.spans = parts_.totals.spans;
   report.rejected = parts_.totals.rejected;
   report.deduplicated = parts_.totals.deduplicated;
   return report;
+}
+
+int64_t ShardSession::InputLag() const {
+  if (index_ != nullptr && IsAtEnd()) return 0;  // the last offsets may be marks of transactions
+  const std::optional<Offset> end = parts_.consumer.LogEnd(shard_);
+  if (index_ == nullptr || !end.has_value()) return -1;
+  return std::max<int64_t>(0, *end - index_->watermark());
+}
+
+bool ShardSession::IsHungry() const {
+  return is_reading_ && current_.empty() && collecting_.empty() && InputLag() > 0;
+}
+
+Cause ShardSession::BlockedCause() const {
+  if (phase_ == Phase::kWaiting) return take_cause_;
+  if (phase_ == Phase::kLive && gate_.is_closed()) return gate_.cause();
+  const Instant now = parts_.clock.Now();
+  const Duration slow = parts_.options.slow_answer;
+  for (const WorkBatch* batch : {&current_, &collecting_}) {
+    if (batch->letters_waiting > 0 && now - batch->letters_since > slow) return Cause::kDeadLetter;
+  }
+  if (!others_turn_ || now - *others_turn_ <= slow) return Cause::kNone;
+  return phase_ == Phase::kTaking ? taking_->waits_for() : Cause::kKafka;
 }
 
 EventTime ShardSession::RedisNow() const {

@@ -132,6 +132,11 @@ class ShardSession {
   void FinishDrain();
 
   EventTime RedisNow() const;
+  // Messages are in Kafka, and nothing is in our hands: the next step is Kafka's.
+  bool IsHungry() const;
+  int64_t InputLag() const;  // -1: not known
+  // What the shard has waited for, for longer than a healthy answer takes; kNone: it does not.
+  wire::Cause BlockedCause() const;
 
   const ShardId shard_;
   const SessionParts parts_;
@@ -140,6 +145,9 @@ class ShardSession {
   uint64_t index_limit_ = 0;
 
   Phase phase_ = Phase::kWaiting;
+  // Since when the next step has been another's: from a question to its answer; while replaying
+  // from one batch to the next; while live from when we began to be hungry.
+  std::optional<Instant> others_turn_;
   Instant retry_at_;              // while waiting
   Duration backoff_;              // the next one
   bool must_prove_ = false;       // fenced: a commit must succeed before the next take

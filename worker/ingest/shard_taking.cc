@@ -54,11 +54,13 @@ void ShardTaking::Take(Offset log_end) {
   take_.log_end = log_end;
   take_.proposed_number = std::max(request_.proposed_number, taken_.reply.epoch.number);
   take_.owner = request_.draw_owner();
+  waits_for_ = wire::Cause::kRedis;
   store_.Take(request_.shard, take_, Guarded(&ShardTaking::OnTaken));
 }
 
 void ShardTaking::OnTaken(buffer::StoreResult<buffer::TakeReply> result) {
   using buffer::StoreCode;
+  waits_for_ = wire::Cause::kKafka;
   if (result.ok()) {
     taken_.reply = std::move(result.value);
     consumer_.Committed(request_.shard, request_.query_timeout,

@@ -49,6 +49,7 @@ class ShardTaking {
   ShardTaking(const Request& request, kafka::Consumer& consumer, buffer::IngestStore& store,
               Callbacks callbacks);
   void Start();
+  wire::Cause waits_for() const { return waits_for_; }  // kKafka or kRedis
 
  private:
   void Fail(wire::Cause cause, std::string message, bool needs_person = false);
@@ -73,6 +74,7 @@ class ShardTaking {
   TakenShard taken_;
   Offset committed_now_ = kNoOffset;
   bool is_end_known_ = false;  // the second call
+  wire::Cause waits_for_ = wire::Cause::kKafka;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
