@@ -7,7 +7,7 @@
 #   start_kafka DIR [PORT]                        answers and sets SERVICE_ADDRESS and SERVICE_PID
 #   start_mock_kafka DIR BINARY TOPIC:PARTITIONS… librdkafka's mock broker instead of a real one
 #   stop_service PID                              TERM, then KILL; returns when it is gone
-#   provide_kafka                                 fetches the broker's jars if need be
+#   provide_kafka, provide_tlc                    fetch the broker's, the model checker's jars if need be
 #   has_java                                      whether a real Kafka can run here
 #
 # Nothing outlives the shell that started it. Ports are free ones where none is given.
@@ -74,22 +74,24 @@ kafka_answers() {
   [[ ${#bytes[@]} -eq 12 && ${bytes[11]} -ge 1 ]]
 }
 
-# The jars are fetched once a checkout; a changed pom.xml fetches them anew.
-provide_kafka() {
-  local pom=$SPILLWAY_ROOT/deploy/kafka/pom.xml stamp
-  stamp=$SPILLWAY_KAFKA_JARS/complete-$(md5sum <"$pom" | cut -c1-12)
+provide_kafka() { provide_jars "Apache Kafka" "$SPILLWAY_ROOT/deploy/kafka/pom.xml" "$SPILLWAY_KAFKA_JARS"; }
+provide_tlc() { provide_jars TLC "$SPILLWAY_ROOT/tests/spec/pom.xml" "$SPILLWAY_ROOT/build/tlc"; }
+
+# provide_jars WHAT POM DIR: fetched once a checkout into DIR/jars; a changed pom.xml fetches them anew.
+provide_jars() {
+  local what=$1 pom=$2 dir=$3 stamp
+  stamp=$dir/complete-$(md5sum <"$pom" | cut -c1-12)
   [[ -e $stamp ]] && return
-  mkdir -p "$SPILLWAY_KAFKA_JARS"
+  mkdir -p "$dir"
   (
     flock 9
     [[ -e $stamp ]] && exit
-    echo "services: fetching Apache Kafka with Maven" >&2
-    rm -rf "$SPILLWAY_KAFKA_JARS"/{jars,complete-*}
+    echo "services: fetching $what with Maven" >&2
+    rm -rf "$dir"/{jars,complete-*}
     mvn -q -B -ntp -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
-      -DoutputDirectory="$SPILLWAY_KAFKA_JARS/jars" >"$SPILLWAY_KAFKA_JARS/maven.log" 2>&1 ||
-      { cat "$SPILLWAY_KAFKA_JARS/maven.log" >&2; exit 1; }
+      -DoutputDirectory="$dir/jars" >"$dir/maven.log" 2>&1 || { cat "$dir/maven.log" >&2; exit 1; }
     touch "$stamp"
-  ) 9>"$SPILLWAY_KAFKA_JARS/.lock"
+  ) 9>"$dir/.lock"
 }
 
 # Kafka's ids are 22 characters of URL-safe base64; one with a leading '-' reads as an option.
