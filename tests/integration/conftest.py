@@ -7,10 +7,13 @@ import tempfile
 import pytest
 
 import harness
+from redis_deployments import RedisCluster
 
 
 def pytest_addoption(parser):
     parser.addoption("--bin", default=str(harness.ROOT / "build/dev/bin"), help="folder of the binaries under test")
+    parser.addoption("--redis", default="server", choices=["server", "cluster"],
+                     help="what the fleets use that do not bring their own")
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +36,16 @@ def kafka(session_folder):
 
 
 @pytest.fixture
-def make_fleet(kafka, bin_folder, session_folder):
-    fleets = []
+def make_fleet(request, kafka, bin_folder, session_folder):
+    fleets, clusters = [], []
 
     def make(on=None, **options):
+        if request.config.getoption("--redis") == "cluster" and "redis" not in options:
+            clusters.append(RedisCluster(session_folder / f"cluster-{len(clusters)}"))
+            options["redis"] = clusters[-1]
         fleets.append(harness.Fleet(session_folder / f"fleet-{len(fleets)}", on or kafka, bin_folder, **options))
         return fleets[-1]
 
     yield make
-    for fleet in fleets:
-        fleet.close()
+    for owned in [*fleets, *clusters]:
+        owned.close()

@@ -50,15 +50,24 @@ class RedisCluster:
                     raise
         raise AssertionError(f"nobody serves {key}")
 
-    def hgetall(self, key):
-        return self.nodes[self.node_of(key)].client.hgetall(key)
+    def __getattr__(self, command):
+        """As a client: a command of one key, on its node."""
+        return lambda key, *words: getattr(self.nodes[self.node_of(key)].client, command)(key, *words)
+
+    def kill(self):
+        for node in self.nodes:
+            node.kill()
+
+    def start(self):
+        for node in self.nodes:
+            node.start()
+        self.wait_until_whole()
 
     def signal(self, node, number):
         self.nodes[node].process.send_signal(number)
 
     def close(self):
-        for node in self.nodes:
-            node.kill()
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
