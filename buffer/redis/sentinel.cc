@@ -16,6 +16,7 @@ constexpr Duration kAnswerTimeout = std::chrono::seconds(1);
 // One FindMaster on its way from sentinel to sentinel.
 struct Sentinels::Question {
   FoundEndpoint found;
+  size_t first = 0;
   size_t asked = 0;
   absl::Status problem;
 };
@@ -40,12 +41,14 @@ Sentinels::Sentinels(Loop& loop, const Deployment& deployment, ConnectionOptions
 void Sentinels::FindMaster(FoundEndpoint found) {
   auto question = std::make_shared<Question>();
   question->found = std::move(found);
+  question->first = next_first_++;
   AskNext(std::move(question));
 }
 
 // A sentinel that is away fails at once, from the loop.
 void Sentinels::AskNext(std::shared_ptr<Question> question) {
-  RedisConnection& sentinel = *sentinels_[question->asked++];
+  RedisConnection& sentinel =
+      *sentinels_[(question->first + question->asked++) % sentinels_.size()];
   sentinel.Send(Command({"SENTINEL", "get-master-addr-by-name", master_name_}),
                 [this, question, &sentinel](const CommandResult& result) {
                   const int64_t port = result.reply[1].integer();

@@ -20,8 +20,9 @@ class Sentinels {
   // REQUIRES: deployment.kind == kSentinel.
   Sentinels(Loop& loop, const Deployment& deployment, ConnectionOptions options);
 
-  // The address given by the first sentinel that knows one; the error is what the first without an
-  // answer said. Never called from inside.
+  // The address given by the first sentinel that knows one, another being asked first each time
+  // (one may have been away and be behind); the error is what the first without an answer said.
+  // Never called from inside.
   void FindMaster(FoundEndpoint found);
 
   // What is known of the master without asking: TLS and database, no user, no host.
@@ -35,6 +36,7 @@ class Sentinels {
   const std::string master_name_;
   Endpoint master_;
   std::vector<std::unique_ptr<RedisConnection>> sentinels_;
+  size_t next_first_ = 0;
 };
 
 }  // namespace spillway::buffer

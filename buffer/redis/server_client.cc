@@ -7,7 +7,7 @@
 namespace spillway::buffer {
 namespace {
 
-constexpr Duration kAskInterval = std::chrono::seconds(3);
+constexpr Duration kAskInterval = std::chrono::seconds(2);
 
 ConnectionOptions Following(ConnectionOptions options, Sentinels& sentinels) {
   options.endpoint = sentinels.master_template();
@@ -48,14 +48,16 @@ absl::string_view ServerClient::NodeOf(Slot) const {
   return name_;
 }
 
-// An old master that is cut off from the sentinels may still answer us.
+// An old master that is cut off from the sentinels may still answer us. A single sentinel's word
+// does not suffice where there are more: it may be behind.
 void ServerClient::AskWhetherItStays() {
   ask_timer_.Start(kAskInterval);
   if (!connection_.state().is_ready) return;
   sentinels_->FindMaster([this](absl::StatusOr<Endpoint> found) {
     if (!found.ok() || !connection_.state().is_ready) return;
     const Endpoint& present = connection_.endpoint();
-    if (found->host == present.host && found->port == present.port) return;
+    if (found->host == present.host && found->port == present.port) return other_master_.clear();
+    if (std::exchange(other_master_, found->ToString()) != found->ToString()) return;
     Log(LogLevel::kWarning, "the sentinels name another master",
         {{"left", present.ToString()}, {"master", found->ToString()}});
     connection_.Leave();

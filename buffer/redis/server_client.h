@@ -33,6 +33,7 @@ class ServerClient : public RedisClient {
   std::unique_ptr<Sentinels> sentinels_;  // null: one server
   RedisConnection connection_;
   mutable std::string name_;
+  std::string other_master_;  // as the last answer named it; empty: none
   Timer ask_timer_;
 };
 
