@@ -112,7 +112,7 @@ class Kafka:
 
     def configure(self, topic, **values):
         """Changes a topic's configuration; names with underscores for dots."""
-        resource = confluent_kafka.admin.ConfigResource(confluent_kafka.admin.ResourceType.TOPIC, topic, set_config={
+        resource = confluent_kafka.admin.ConfigResource(confluent_kafka.admin.RESOURCE_TOPIC, topic, set_config={
             name.replace("_", "."): str(value) for name, value in values.items()})
         self.admin.alter_configs([resource])[resource].result(30)
 

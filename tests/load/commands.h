@@ -49,6 +49,23 @@ struct TracesOptions {
 // Sends the lines as they are, partitioned by their trace ids.
 absl::Status SendTraces(const TracesOptions& options);
 
+struct RefeedOptions {
+  std::string brokers;
+  std::string from_topic;                 // of dead letters
+  std::string to_topic;                   // empty: the topic that each letter names
+  std::string group = "spillway-refeed";  // remembers how far it has come
+  std::vector<std::string> reasons;       // letters with these only; empty: with any
+  double letters_per_second = 0;          // 0: as fast as possible
+  bool is_dry_run = false;                // only counts
+  bool as_json = false;
+};
+
+// Sends what lies in a dead letter topic into the topic it came from once more: the same bytes and
+// key, to the same partition, with a header that says so. Begins where the group left off and ends
+// at the topic's present end; what it leaves out is passed over too. Each letter is sent once, even
+// if the run is killed and repeated. SIGINT or SIGTERM end it early. Prints the report.
+absl::Status RefeedLetters(const RefeedOptions& options);
+
 }  // namespace spillway::load
 
 #endif  // SPILLWAY_TESTS_LOAD_COMMANDS_H_

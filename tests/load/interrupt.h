@@ -2,6 +2,7 @@
 #ifndef SPILLWAY_TESTS_LOAD_INTERRUPT_H_
 #define SPILLWAY_TESTS_LOAD_INTERRUPT_H_
 
+#include <chrono>
 #include <csignal>
 #include <ctime>
 
@@ -30,6 +31,16 @@ class InterruptGuard {
     sigset_t pending;
     sigpending(&pending);
     return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
+  }
+
+  // Waits, at most until one of them has come.
+  void WaitFor(std::chrono::milliseconds time) const {
+    if (IsInterrupted()) return;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+    const timespec limit{.tv_sec = seconds.count(),
+                         .tv_nsec = (time - seconds).count() * 1'000'000};
+    const int taken = sigtimedwait(&signals_, nullptr, &limit);
+    if (taken > 0) raise(taken);  // it goes on waiting to be asked about
   }
 
  private:

@@ -1,5 +1,6 @@
-// spillway-load: makes realistic traces onto an input topic, and checks an output topic against
-// them. Exit codes: 0 done and right · 1 failed, or the check found something · 2 usage.
+// spillway-load: makes realistic traces onto an input topic, checks an output topic against them,
+// and re-feeds dead letters. Exit codes: 0 done and right · 1 failed, or the check found something
+// · 2 usage.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
@@ -50,6 +51,7 @@ struct Arguments {
   MakeOptions make;
   CheckCommandOptions check;
   TracesOptions traces;
+  RefeedOptions refeed;
 };
 
 void AddBrokers(CLI::App* app, std::string& brokers) {
@@ -120,6 +122,24 @@ void AddTraces(CLI::App& app, TracesOptions& options) {
   traces->add_option("files", options.files, "Files of one message a line")->required();
 }
 
+void AddRefeed(CLI::App& app, RefeedOptions& options) {
+  CLI::App* refeed = app.add_subcommand(
+      "refeed", "Send dead letters into the topic they came from; a repeated run goes on");
+  AddBrokers(refeed, options.brokers);
+  refeed->add_option("--from", options.from_topic, "Dead letter topic")->required();
+  refeed->add_option("--to", options.to_topic, "Input topic [the one that each letter names]");
+  refeed->add_option("--reason", options.reasons,
+                     "Only letters with this reason, others are passed over; repeatable [any]");
+  refeed->add_option("--group", options.group,
+                     "Remembers how far it has come; another begins anew [spillway-refeed]");
+  refeed
+      ->add_option("--rate", options.letters_per_second,
+                   "Letters per second; 0: as fast as possible [0]")
+      ->check(CLI::NonNegativeNumber);
+  refeed->add_flag("--dry-run", options.is_dry_run, "Only count: nothing is sent or remembered");
+  refeed->add_flag("--json", options.as_json, "One JSON object on one line");
+}
+
 absl::Status RunMake(Arguments& arguments) {
   ASSIGN_OR_RETURN(arguments.make.traffic.shape, ParseShape(arguments.shape));
   return Make(arguments.make);
@@ -136,6 +156,7 @@ absl::Status RunCreate(const Arguments& arguments) {
 
 int Run(const CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("make")) return Finish(RunMake(arguments));
+  if (app.got_subcommand("refeed")) return Finish(RefeedLetters(arguments.refeed));
   if (app.got_subcommand("traces")) return Finish(SendTraces(arguments.traces));
   if (app.got_subcommand("check")) {
     const absl::StatusOr<bool> is_right = Check(arguments.check);
@@ -159,6 +180,7 @@ int main(int argc, char** argv) {
   spillway::load::AddCheck(app, arguments.check);
   spillway::load::AddTopics(app, arguments);
   spillway::load::AddTraces(app, arguments.traces);
+  spillway::load::AddRefeed(app, arguments.refeed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -15,9 +15,12 @@ namespace spillway::load {
 
 class Progress {
  public:
-  // "<verb> <done> of <total> spans, <rate> spans/s"
-  Progress(std::string verb, uint64_t total)
-      : verb_(std::move(verb)), total_(total), is_terminal_(isatty(STDERR_FILENO) == 1) {}
+  // "<verb> <done> of <total> spans, <rate> spans/s"; or other things than spans
+  Progress(std::string verb, uint64_t total, std::string things = "spans")
+      : verb_(std::move(verb)),
+        total_(total),
+        things_(std::move(things)),
+        is_terminal_(isatty(STDERR_FILENO) == 1) {}
   ~Progress() {
     if (is_shown_) std::fputs("\n", stderr);
   }
@@ -29,9 +32,10 @@ class Progress {
     if (!is_terminal_ || (now - drawn_ < kInterval && done < total_)) return;
     if (!is_shown_) started_ = now;
     const double seconds = std::chrono::duration<double>(now - started_).count();
-    std::fprintf(stderr, "\r%s %llu of %llu spans, %.0f spans/s   ", verb_.c_str(),
+    std::fprintf(stderr, "\r%s %llu of %llu %s, %.0f %s/s   ", verb_.c_str(),
                  static_cast<unsigned long long>(done), static_cast<unsigned long long>(total_),
-                 seconds > 0 ? static_cast<double>(done) / seconds : 0.0);
+                 things_.c_str(), seconds > 0 ? static_cast<double>(done) / seconds : 0.0,
+                 things_.c_str());
     drawn_ = now;
     is_shown_ = true;
   }
@@ -41,6 +45,7 @@ class Progress {
 
   const std::string verb_;
   const uint64_t total_;
+  const std::string things_;
   const bool is_terminal_;
   bool is_shown_ = false;
   Instant started_;

@@ -193,13 +193,15 @@ TEST(AssembleTest, SplitsWhatTheLastSpanOutweighs) {
 
 // Conformance L5.
 TEST(DeadLetterTest, SaysWhereItCameFrom) {
-  const DeadLetterOrigin origin = {"refused", "ingest-spans", ShardId{3}, 99};
+  const DeadLetterOrigin origin = {"refused", "ingest-spans", ShardId{3}, 99,
+                                   "Broker: Message size too large"};
   const auto message = DeadLetter(origin, "payload");
   EXPECT_EQ(message.payload, "payload");
   EXPECT_THAT(
       message.headers,
       ElementsAre(Pair("spillway-reason", "refused"), Pair("spillway-topic", "ingest-spans"),
-                  Pair("spillway-partition", "3"), Pair("spillway-offset", "99")));
+                  Pair("spillway-partition", "3"), Pair("spillway-offset", "99"),
+                  Pair("spillway-error", "Broker: Message size too large")));
   const auto bare = BareDeadLetter(origin, 12'345);
   EXPECT_EQ(bare.payload, "");
   EXPECT_THAT(bare.headers.back(), Pair("spillway-omitted-bytes", "12345"));

@@ -38,6 +38,7 @@ ClaimRun::ClaimRun(Context context, RunClaim claim)
     if (claim.to_dead_letters) {
       piece.kind = Piece::Kind::kDeadLetters;
       piece.reason = "attempts";
+      run.error = "claimed again and again, and never delivered";
     }
     run.pieces.push_back(piece);
     parts_.push_back(std::move(run));
@@ -73,6 +74,8 @@ void ClaimRun::Pump(Instant now) {
   while (!queue_.empty()) {
     Queued& next = queue_.front();
     const bool is_dead = next.id.origin.has_value();
+    const bool is_alone = !is_dead && parts_[next.id.part].pieces[next.id.piece].is_alone;
+    if (outstanding_ > 0 && (is_alone || is_sending_alone_)) break;
     const std::string& topic =
         is_dead ? context_.options.dead_letter_topic : context_.options.output_topic;
     absl::AnyInvocable<void(kafka::DeliveryReport)> done =
@@ -82,6 +85,7 @@ void ClaimRun::Pump(Instant now) {
     if (!context_.producer.Produce(topic, next.message, done).ok()) break;  // its queue is full
     if (!kafka_wait_) kafka_wait_ = now;
     ++outstanding_;
+    is_sending_alone_ = is_alone;
     queue_.pop_front();
   }
   if (queue_.empty() && outstanding_ == 0) kafka_wait_.reset();
@@ -211,10 +215,14 @@ void ClaimRun::Prepare(size_t part_index, const buffer::LoadedPart& loaded) {
     return FreeIfIdle(part);
   }
   if (!decoded.ok()) {
-    Log(LogLevel::kError, "part cannot be decoded",
-        {{"shard", context_.shard.value},
-         {"part", part.claimed.name.ToString()},
-         {"error", decoded.status()}});
+    part.error = std::string(decoded.status().message());
+    if (const std::optional<uint64_t> left_out = context_.log_limit.Admit(now_)) {
+      Log(LogLevel::kError, "part cannot be decoded",
+          {{"shard", context_.shard.value},
+           {"part", part.claimed.name.ToString()},
+           {"error", decoded.status()},
+           {"left_out", *left_out}});
+    }
     return PrepareDamaged(part_index, loaded);
   }
   part.span_count = decoded->spans.size();
@@ -254,7 +262,8 @@ void ClaimRun::SendDeadLetter(size_t part, size_t piece, Offset offset, absl::st
   Piece& sent = parts_[part].pieces[piece];
   Set(sent, Piece::State::kSent);
   sent.has_failed = false;
-  const DeadLetterOrigin origin{sent.reason, context_.options.input_topic, context_.shard, offset};
+  const DeadLetterOrigin origin{sent.reason, context_.options.input_topic, context_.shard, offset,
+                                parts_[part].error};
   Queue(DeadLetter(origin, std::string(payload)),
         {.part = part, .piece = piece, .origin = origin, .payload_bytes = payload.size()});
 }
@@ -345,14 +354,22 @@ void ClaimRun::OnReport(MessageId id, const kafka::DeliveryReport& report) {
       }
       break;
   }
-  if (report.delivery == Delivery::kRefused) {
-    Log(LogLevel::kWarning, "the broker refuses a message",
-        {{"shard", context_.shard.value},
-         {"part", parts_[id.part].claimed.name.ToString()},
-         {"is_dead_letter", is_dead},
-         {"error", report.message}});
-  }
+  if (report.delivery == Delivery::kRefused) NoteRefusal(id, report.message);
   Resolve(id.part, id.piece);
+}
+
+void ClaimRun::NoteRefusal(const MessageId& id, const std::string& message) {
+  PartRun& part = parts_[id.part];
+  const bool is_dead = id.origin.has_value();
+  if (!is_dead) part.error = message;
+  const std::optional<uint64_t> left_out = context_.log_limit.Admit(now_);
+  if (!left_out) return;
+  Log(LogLevel::kWarning, "the broker refuses a message",
+      {{"shard", context_.shard.value},
+       {"part", part.claimed.name.ToString()},
+       {"is_dead_letter", is_dead},
+       {"error", message},
+       {"left_out", *left_out}});
 }
 
 void ClaimRun::Resolve(size_t part_index, size_t piece_index) {
@@ -371,7 +388,9 @@ void ClaimRun::Refused(PartRun& part, size_t piece_index) {
   Piece& piece = part.pieces[piece_index];
   piece.is_refused = false;
   Set(piece, Piece::State::kTodo);  // it is loaded again: this is rare
-  if (!piece.range->is_half && part.span_count > 1) {
+  if (!piece.is_alone) {
+    piece.is_alone = true;
+  } else if (!piece.range->is_half && part.span_count > 1) {
     piece.must_split = true;
   } else {
     piece.kind = Piece::Kind::kDeadLetters;

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/log_limiter.h"
 #include "buffer/chunk/chunk.h"
 #include "buffer/shard_store.h"
 #include "kafka/producer.h"
@@ -41,9 +42,10 @@ class ClaimHost {
 //  * A claim ends only when every message's report has come. All delivered: acknowledge. None
 //    delivered: release. Some: only the others are produced again, after a pause, because a release
 //    would send the delivered ones twice.
-//  * A message the broker refuses for good is split once; a half or a single span it refuses goes
-//  to
-//    the dead letter topic, span by span; what that refuses goes there without its payload.
+//  * A broker refuses batches: a message it refuses is sent again alone. If it is refused then, it
+//  is
+//    split once; a half or a single span that is refused goes to the dead letter topic, span by
+//    span; what that refuses goes there without its payload.
 //  * A part that cannot be decoded goes there entry by entry (undecodable).
 //  * What is loaded must be what was claimed, else release.
 //  * Calls whose reply was lost are repeated.
@@ -56,6 +58,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
     kafka::Producer& producer;
     ClaimHost& host;
     buffer::ChunkDecoder& decoder;
+    LogLimiter& log_limit;  // of lines about single messages and parts
     const FlushOptions& options;
     ShardId shard;
     RandomSource random;
@@ -102,6 +105,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
     bool has_failed = false;
     bool is_refused = false;
     bool must_split = false;  // when the part has been loaded again
+    bool is_alone = false;    // refused once: sent while nothing else of this claim is
   };
   struct PartRun {
     buffer::ClaimedPart claimed;
@@ -109,6 +113,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
     uint64_t span_count = 0;
     uint64_t quarantined_spans = 0;
     uint64_t reserved_bytes = 0;
+    std::string error;  // why it goes to the dead letter topic, or some of it
   };
   struct MessageId {
     size_t part = 0;
@@ -135,6 +140,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   void PreparePiece(size_t part, size_t piece, const Part& decoded);
   void Queue(kafka::OutgoingMessage message, MessageId id);
   void OnReport(MessageId id, const kafka::DeliveryReport& report);
+  void NoteRefusal(const MessageId& id, const std::string& message);
   void Resolve(size_t part, size_t piece);
   void Refused(PartRun& part, size_t piece);
   void DropQueue();
@@ -159,6 +165,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   std::array<uint64_t, 4> state_counts_{};  // of pieces, by state: a claim has hundreds
   std::deque<Queued> queue_;                // for the producer
   uint64_t outstanding_ = 0;                // reports to come, the queue not included
+  bool is_sending_alone_ = false;           // the message that was sent last
   bool is_calling_ = false;                 // the store
   bool is_stopped_ = false;
   bool must_release_ = false;

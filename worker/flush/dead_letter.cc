@@ -13,7 +13,8 @@ kafka::OutgoingMessage DeadLetter(const DeadLetterOrigin& origin, std::string pa
   message.headers = {{"spillway-reason", origin.reason},
                      {"spillway-topic", origin.topic},
                      {"spillway-partition", absl::StrCat(origin.shard.value)},
-                     {"spillway-offset", absl::StrCat(origin.offset)}};
+                     {"spillway-offset", absl::StrCat(origin.offset)},
+                     {"spillway-error", origin.error}};
   return message;
 }
 

@@ -18,9 +18,11 @@ struct DeadLetterOrigin {
   std::string topic;   // the input topic
   ShardId shard;
   Offset offset = kNoOffset;
+  std::string error;  // the reason for a person
 };
 
-// `payload` as it is, with headers spillway-reason, -topic, -partition, -offset.
+// `payload` as it is, with headers spillway-reason, -topic, -partition, -offset, -error. It has no
+// key: the buffer does not keep that of the input.
 kafka::OutgoingMessage DeadLetter(const DeadLetterOrigin& origin, std::string payload);
 
 // The same without a payload, for a topic that refuses it: names the size it had in

@@ -155,7 +155,7 @@ void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
     const buffer::ClaimId claim_id = run->claim.id;
     shard.runs[claim_id] =
         std::make_shared<ClaimRun>(ClaimRun::Context{parts_.store, parts_.producer, *this, decoder_,
-                                                     options_, id, parts_.random},
+                                                     log_limit_, options_, id, parts_.random},
                                    std::move(*run));
     RequestPoll();
   } else if (std::holds_alternative<StopClaims>(action)) {

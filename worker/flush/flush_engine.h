@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/log_limiter.h"
 #include "buffer/shard_store.h"
 #include "kafka/producer.h"
 #include "proto/wire/worker_report.h"
@@ -79,6 +80,7 @@ class FlushEngine final : private ClaimHost {
   const std::function<void(Instant)> wake_at_;
   std::shared_ptr<bool> is_alive_;
 
+  LogLimiter log_limit_;  // shared by the claims
   buffer::ChunkDecoder decoder_;
   uint64_t next_serial_ = 1;  // of shards: one given back and got again is another
   Shards shards_;

@@ -361,7 +361,8 @@ TEST_F(FlushEngineTest, QuarantinesWhatItCannotDecode) {
   EXPECT_THAT(
       world_.DeadLetters()[0].headers,
       ElementsAre(Pair("spillway-reason", "undecodable"), Pair("spillway-topic", "ingest-spans"),
-                  Pair("spillway-partition", "3"), Pair("spillway-offset", "0")));
+                  Pair("spillway-partition", "3"), Pair("spillway-offset", "0"),
+                  Pair("spillway-error", HasSubstr("chunk"))));
   EXPECT_EQ(world_.store.shard(kShard)->ledger.quarantined, 2u);
   ExpectAllDone();
 }
@@ -382,7 +383,7 @@ TEST_F(FlushEngineTest, QuarantinesOnlyWhatTheDeadLetterTopicHas) {
 // K11: a message the broker refuses for good is split once.
 TEST_F(FlushEngineTest, SplitsWhatTheBrokerRefuses) {
   Flusher flusher(world_);
-  Answer(flusher, {{0, Delivery::kRefused}});
+  Answer(flusher, {{0, Delivery::kRefused}, {2, Delivery::kRefused}});  // and again, alone
   world_.AddPart(kShard, Family());
   world_.AddPart(kShard, Family());
   flusher.Own({kShard});
@@ -394,13 +395,36 @@ TEST_F(FlushEngineTest, SplitsWhatTheBrokerRefuses) {
   ExpectAllDone();
 }
 
+// A broker refuses a batch of messages for one that is too large: the others shall not pay for it.
+TEST_F(FlushEngineTest, SendsWhatWasRefusedInABatchAgainAlone) {
+  Flusher flusher(world_);
+  Answer(flusher, {{0, Delivery::kRefused}, {1, Delivery::kRefused}, {2, Delivery::kRefused}});
+  flusher.producer.Hold();
+  for (int i = 0; i < 3; ++i) world_.AddPart(kShard, Family());
+  flusher.Own({kShard});
+  flusher.RunNow();
+  EXPECT_EQ(flusher.producer.held(), 3u);
+  flusher.producer.DeliverHeld(3);
+  for (int i = 0; i < 3; ++i) {
+    flusher.RunFor(milliseconds(100));
+    EXPECT_EQ(flusher.producer.held(), 1u) << "one at a time";
+    flusher.producer.DeliverHeld(1);
+  }
+  flusher.RunFor(milliseconds(100));
+  ASSERT_THAT(world_.Output(), SizeIs(3));
+  EXPECT_THAT(world_.Output()[0], Not(HasSubstr("skip_enrichment")));
+  EXPECT_THAT(world_.DeadLetters(), IsEmpty());
+  ExpectAllDone();
+}
+
 // L5: what is still too large goes to the dead letter topic, as it came.
 TEST_F(FlushEngineTest, SendsWhatCannotBeSplitToTheDeadLetterTopic) {
   Flusher flusher(world_);
   flusher.producer.set_policy([](const std::string& topic, const auto& message) {
     const bool is_refused = topic == "buffered-segments" && message.payload.size() > 2'000;
     return kafka::FakeProducer::Outcome{
-        {is_refused ? Delivery::kRefused : Delivery::kDelivered, ""}, false};
+        {is_refused ? Delivery::kRefused : Delivery::kDelivered, is_refused ? "too large" : ""},
+        false};
   });
   const std::string big = SpanJson('c', 'b', ",\"n\":\"" + std::string(4'000, 'x') + '"');
   world_.AddPart(kShard, {SpanJson('b'), SpanJson('a', 'b'), big});
@@ -410,10 +434,10 @@ TEST_F(FlushEngineTest, SendsWhatCannotBeSplitToTheDeadLetterTopic) {
   EXPECT_THAT(world_.Output(), SizeIs(2));
   ASSERT_THAT(world_.DeadLetters(), SizeIs(1));
   EXPECT_EQ(world_.DeadLetters()[0].payload, big);
-  EXPECT_THAT(
-      world_.DeadLetters()[0].headers,
-      ElementsAre(Pair("spillway-reason", "refused"), Pair("spillway-topic", "ingest-spans"),
-                  Pair("spillway-partition", "3"), Pair("spillway-offset", "2")));
+  EXPECT_THAT(world_.DeadLetters()[0].headers,
+              ElementsAre(Pair("spillway-reason", "refused"),
+                          Pair("spillway-topic", "ingest-spans"), Pair("spillway-partition", "3"),
+                          Pair("spillway-offset", "2"), Pair("spillway-error", "too large")));
   EXPECT_EQ(world_.store.shard(kShard)->ledger.dead_lettered, 1u);
   EXPECT_EQ(world_.store.shard(kShard)->ledger.acknowledged, 4u);
   ExpectAllDone();

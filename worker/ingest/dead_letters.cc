@@ -59,6 +59,7 @@ void DeadLetterOutbox::Produce(std::unique_ptr<Waiting> waiting) {
     message.headers.emplace_back("spillway-omitted-bytes", absl::StrCat(letter.payload.size()));
   } else {
     message.payload = letter.payload;
+    message.key = letter.key;
   }
   // The report's owner; given back where the producer does not take the message.
   auto kept = std::make_shared<std::unique_ptr<Waiting>>(std::move(waiting));

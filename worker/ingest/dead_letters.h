@@ -9,24 +9,26 @@
 
 #include "absl/functional/any_invocable.h"
 #include "base/ids.h"
+#include "base/log_limiter.h"
 #include "kafka/producer.h"
 #include "worker/span/span.h"
 
 namespace spillway::ingest {
 
-// One message that will never be a span. `payload` is copied: it may outlive the batch it came
-// with.
+// One message that will never be a span. `payload` and `key` are copied: they may outlive the batch
+// they came with.
 struct DeadLetter {
   ShardId shard;
   Offset offset = kNoOffset;
   span::Rejection rejection;
   std::string payload;
+  std::string key;  // empty: none
 };
 
 // The letters of all shards of a worker. Loop thread only.
 //
 // What Kafka does not take is tried again at the next Retry, at-least-once. A letter that the topic
-// refuses for good (too large with its headers) goes without its payload and says so: the input
+// refuses for good (too large with its headers) goes without payload and key and says so: the input
 // topic has the original as long as it is retained. How many wait is bounded by the batches they
 // belong to: a shard has at most two.
 class DeadLetterOutbox {
@@ -42,7 +44,8 @@ class DeadLetterOutbox {
             absl::AnyInvocable<void()> acknowledged);
   void Retry();
 
-  size_t waiting() const { return waiting_; }  // produced or to be tried again
+  size_t waiting() const { return waiting_; }     // produced or to be tried again
+  LogLimiter& log_limit() { return log_limit_; }  // of lines about messages that become letters
   const std::string& last_failure() const { return last_failure_; }  // empty: none since a success
 
  private:
@@ -56,6 +59,7 @@ class DeadLetterOutbox {
   std::deque<std::unique_ptr<Waiting>> again_;
   size_t waiting_ = 0;
   std::string last_failure_;
+  LogLimiter log_limit_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -1,6 +1,7 @@
 // ShardSession: from Kafka to a batch of parsed spans.
 #include <utility>
 
+#include "base/log.h"
 #include "worker/ingest/shard_session.h"
 
 namespace spillway::ingest {
@@ -49,11 +50,22 @@ void ShardSession::CollectFrom(std::unique_ptr<kafka::Batch> source, size_t firs
 // have become `current_` by then.
 void ShardSession::Reject(const kafka::Message& message, span::Rejection rejection,
                           WorkBatch& batch) {
-  if (batch.letters_waiting++ == 0) batch.letters_since = parts_.clock.Now();
+  const Instant now = parts_.clock.Now();
+  if (batch.letters_waiting++ == 0) batch.letters_since = now;
+  if (const std::optional<uint64_t> left_out = parts_.letters.log_limit().Admit(now)) {
+    Log(LogLevel::kWarning, "message rejected",
+        {{"shard", shard_.value},
+         {"offset", message.offset},
+         {"reason", rejection.reason},
+         {"field", rejection.field},
+         {"error", rejection.message},
+         {"left_out", *left_out}});
+  }
   parts_.letters.Send(DeadLetter{.shard = shard_,
                                  .offset = message.offset,
                                  .rejection = std::move(rejection),
-                                 .payload = std::string(message.payload)},
+                                 .payload = std::string(message.payload),
+                                 .key = std::string(message.key)},
                       attempt_, [this, offset = message.offset] {
                         WorkBatch& owner =
                             !current_.empty() && offset < current_.end() ? current_ : collecting_;

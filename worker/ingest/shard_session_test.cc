@@ -354,6 +354,30 @@ TEST_F(ShardSessionTest, AnInvalidMessageIsADeadLetterWithItsOrigin) {
   EXPECT_EQ(h.redis().ledger.accepted, 1u);
 }
 
+TEST_F(ShardSessionTest, ALetterKeepsTheMessagesKey) {
+  h.kafka.Append(kTopic, 0,
+                 {.payload = "not json", .key = "trace-7", .headers = {}, .timestamp = h.now()});
+  Assign();
+  const auto letters = h.kafka.Records(kLetters);
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].key, "trace-7");
+}
+
+TEST_F(ShardSessionTest, LinesAboutRejectedMessagesAreFew) {
+  for (int i = 0; i < 1000; ++i) h.Append("not json");
+  ::testing::internal::CaptureStderr();
+  Assign();
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(h.redis().ledger.rejected, 1000u);
+  size_t lines = 0;
+  for (size_t at = log.find("message rejected"); at != std::string::npos;
+       at = log.find("message rejected", at + 1)) {
+    ++lines;
+  }
+  EXPECT_EQ(lines, size_t{LogLimiter::kLines});
+  EXPECT_THAT(log, HasSubstr("shard=0 offset=0 reason=not_json"));
+}
+
 // Row K9e: the watermark waits for the letter.
 TEST_F(ShardSessionTest, NothingIsWrittenBeforeTheLettersAreAcknowledged) {
   h.worker().producer.Hold();
