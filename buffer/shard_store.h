@@ -294,6 +294,8 @@ class ShardReader {
   virtual void Summary(ShardId shard, Done<ShardSummary> done) = 0;
   // Takes as long as the shard is large, in small steps, but not longer than kAuditTimeLimit.
   virtual void Audit(ShardId shard, Done<AuditReply> done) = 0;
+  // The shards of the namespace that have ever been taken, ascending.
+  virtual void ListShards(Done<std::vector<ShardId>> done) = 0;
 };
 
 }  // namespace spillway::buffer

@@ -54,9 +54,8 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
 
   void Summary(ShardId shard, Done<ShardSummary> done) override;
   void Audit(ShardId shard, Done<AuditReply> done) override;
+  void ListShards(Done<std::vector<ShardId>> done) override;
 
-  // The shards of the namespace that have ever been taken, ascending.
-  void ListShards(Done<std::vector<ShardId>> done);
   // Version, rights and memory policy of each server that shards' calls go to, as soon as it is
   // connected, also of those that join later: `on_checked` hears of each once. A check that was not
   // answered is made again. Once, when a program starts.

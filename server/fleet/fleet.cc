@@ -74,6 +74,7 @@ class Stepper {
 
   void On(const ShardsFound& found) {
     for (int32_t id = 0; id < found.count; ++id) fleet_.shards.try_emplace(ShardId{id});
+    for (const ShardId id : found.registered) fleet_.shards.try_emplace(id);
   }
 
   void On(const PoolResized& resized) {

@@ -254,9 +254,28 @@ void Supervisor::Core::OnDiscovered(const absl::StatusOr<int32_t>& count) {
     Log(LogLevel::kWarning, "waits for the input topic",
         {{"topic", discovery_.topic}, {"error", count.status()}});
   }
-  if (count.ok()) Apply(fleet::ShardsFound{*count});
+  if (count.ok()) {
+    Apply(fleet::ShardsFound{*count});
+    ReadRegistry(*count);
+  }
   MarkChanged();
   discovery_timer_.Start(kDiscoveryInterval);
+}
+
+// A topic that was made again with fewer partitions leaves shards behind that hold spans: they are
+// served until they are empty, and after (design section 4, "Keys"). A buffer that does not answer
+// is asked again with the next discovery.
+void Supervisor::Core::ReadRegistry(int32_t partitions) {
+  if (parts_.store == nullptr) return;
+  using Result = buffer::StoreResult<std::vector<ShardId>>;
+  parts_.store->ListShards([weak = weak_from_this(), partitions](Result result) {
+    const auto core = weak.lock();
+    if (!core || core->is_closed_ || !result.ok()) return;
+    std::erase_if(result.value, [&](ShardId id) { return id.value < partitions; });
+    if (result.value.empty()) return;
+    core->Apply(fleet::ShardsFound{.count = partitions, .registered = std::move(result.value)});
+    core->MarkChanged();
+  });
 }
 
 // ---- ending -------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
 
   void Discover();
   void OnDiscovered(const absl::StatusOr<int32_t>& count);
+  void ReadRegistry(int32_t partitions);
   void CheckDrained();
   void MarkChanged();  // publishes soon: several changes in one turn of the loop are one
   void Publish();

@@ -164,6 +164,17 @@ TEST_F(SupervisorTest, TellsTheLedgersAndAudits) {
   EXPECT_EQ(RefusalReason(Audit(ShardId{9}).status()), "SHARD_NOT_FOUND");
 }
 
+// The topic was made again with fewer partitions: what the buffer still has is served as well.
+TEST_F(SupervisorTest, ServesShardsThatOnlyTheBufferKnows) {
+  bool is_taken = false;
+  store_.Take(ShardId{6}, {.owner = 1, .input = {}, .log_end = 10},
+              [&](const auto& result) { is_taken = result.ok(); });
+  ASSERT_TRUE(Until([&] { return is_taken; }));
+  Begin(testing::FlushPool(1));
+  EXPECT_TRUE(Until([&] { return Now()->shards.size() == 5; }));
+  EXPECT_EQ(Now()->shards.back().id, ShardId{6});
+}
+
 TEST_F(SupervisorTest, AnAuditNeedsToKnowTheShards) {
   testing::FakeDiscovery none(absl::UnavailableError("no broker"));
   supervisor_ = std::make_unique<Supervisor>(

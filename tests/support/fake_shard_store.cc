@@ -343,6 +343,13 @@ void FakeShardStore::Summary(ShardId shard, Done<ShardSummary> done) {
   Perform<ShardSummary>(StoreCall::kSummary, shard, std::move(done),
                         [this, shard] { return DoSummary(shard); });
 }
+void FakeShardStore::ListShards(Done<std::vector<ShardId>> done) {
+  Perform<std::vector<ShardId>>(StoreCall::kListShards, ShardId{0}, std::move(done), [this] {
+    std::vector<ShardId> ids;
+    for (const auto& [id, shard] : shards_) ids.push_back(id);
+    return Accept(std::move(ids));
+  });
+}
 void FakeShardStore::Audit(ShardId shard, Done<AuditReply> done) {
   Perform<AuditReply>(StoreCall::kAudit, shard, std::move(done),
                       [this, shard] { return DoAudit(shard); });

@@ -36,6 +36,7 @@ enum class StoreCall {
   kRelease,
   kSummary,
   kAudit,
+  kListShards,  // of no shard: asked about as shard 0
 };
 
 enum class StoreFault {
@@ -100,6 +101,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   void Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) override;
   void Summary(ShardId shard, Done<ShardSummary> done) override;
   void Audit(ShardId shard, Done<AuditReply> done) override;
+  void ListShards(Done<std::vector<ShardId>> done) override;
 
   // Runs the waiting callbacks, and those they cause, until none waits. Returns how many ran.
   size_t RunCallbacks();
