@@ -133,7 +133,7 @@ class RoutingTest : public ::testing::Test {
     attempts_ = routing.attempts;
     return routing;
   }
-  const RoutingLimits limits_;
+  RoutingLimits limits_;
   Attempts attempts_;
   Instant now_ = Instant() + std::chrono::hours(1);
 };
