@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/failpoint.h"
 #include "base/lock_file.h"
 #include "base/log.h"
 #include "base/termination_signals.h"
@@ -58,6 +59,12 @@ int Run(const config::Config& config, const config::WorkerCommandLine& line,
 
 int Main(const std::vector<std::string>& arguments) {
   TerminationSignals signals;  // before any thread exists
+#ifdef SPILLWAY_FAILPOINTS
+  if (arguments == std::vector<std::string>{"--failpoints"}) {
+    for (const std::string& name : AllFailpoints()) std::puts(name.c_str());
+    return kExitOk;
+  }
+#endif
   const absl::StatusOr<config::WorkerCommandLine> line = config::ParseWorkerCommandLine(arguments);
   if (!line.ok()) return BadConfiguration(std::string(line.status().message()));
   if (line->help || line->version) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/failpoint.h"
 #include "buffer/chunk/chunk.h"
 #include "buffer/redis/due_score.h"
 
@@ -57,6 +58,7 @@ void LiveReading::AddParts(const Reply& rows, bool is_in_due) {
 }
 
 void LiveReading::OnListed() {
+  SPILLWAY_FAILPOINT("ingest.take.listed");
   for (size_t i = 0; i < live_.parts.size(); ++i) {
     const LivePartRecord& part = live_.parts[i];
     if (part.is_in_due && part.deadline > live_.clock) open_.push_back(i);
@@ -79,6 +81,7 @@ void LiveReading::WantHeaders(size_t first, size_t last) {
 }
 
 void LiveReading::End(StoreCode code, std::string message) {
+  SPILLWAY_FAILPOINT("ingest.take.read");
   live_.code = code;
   live_.message = std::move(message);
   done_(std::move(live_));

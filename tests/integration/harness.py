@@ -218,6 +218,7 @@ class Fleet:
         self.output = Topic(kafka, f"out-{name}")
         self.dead_letters = Topic(kafka, f"in-{name}-dlq")
         self.partitions, self.topic_config, self.input_config = partitions, topic_config, input_config
+        self.environment = {}  # of spillwayd and its workers, over our own
         if create_topics:
             self.create_topics()
         self.api = f"127.0.0.1:{free_port()}"
@@ -257,7 +258,7 @@ class Fleet:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         log = open(self.folder / "spillwayd.log", "ab")
         self.process = subprocess.Popen([self.bin / "spillwayd", f"--config={self.write_config()}"],
-                                        stdout=log, stderr=log, start_new_session=True)
+                                        stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self.environment})
         wait_until(lambda: self.process.poll() is not None or self.cli("version")[0] == 0, "spillwayd answers")
         assert self.process.poll() is None, f"spillwayd ended with {self.process.returncode}: {self.log()}"
         if wait_healthy:
@@ -331,6 +332,12 @@ class Fleet:
     def pid(self, pool, slot):
         return int(self.worker(pool, slot).get("pid", 0))
 
+    def kill(self, pool, slot=0):
+        """kill -9 of a worker, as soon as it runs; its pid."""
+        pid = wait_until(lambda: self.pid(pool, slot), f"{pool}/{slot} runs")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
     def worker_pids(self):
         return [int(w["pid"]) for w in self.workers() if int(w.get("pid", 0))]
 
@@ -366,6 +373,22 @@ class Fleet:
         """`meta` of a shard as Redis has it (buffer/KEYS.md); empty: not taken yet."""
         values = self.redis.client.hgetall(self.meta_key(shard))
         return {k.decode(): v.decode(errors="replace") for k, v in values.items()}
+
+    def ledger_sum(self, *counters):
+        """Sum of these counters over all shards."""
+        ledgers = [self.ledger(shard) for shard in range(self.partitions)]
+        return sum(int(ledger.get(counter, 0)) for ledger in ledgers for counter in counters)
+
+    def live_keys(self):
+        """Keys of the shards that hold anything but counters: none once everything has left."""
+        keys = self.redis.client.scan_iter(match=f"{{{self.config['namespace']}/*", count=1000)
+        return [key.decode() for key in keys if not key.endswith(b"}m")]
+
+    def residual(self):
+        """What the ledgers cannot explain, once nothing is live."""
+        wait_until(lambda: not self.live_keys(), "everything has left Redis", 60.0)
+        left = ("acknowledged", "deduplicated", "dropped", "dead_lettered", "quarantined")
+        return self.ledger_sum("carried", "accepted") - self.ledger_sum(*left)
 
 
 def command_line(pid):

@@ -1,54 +1,10 @@
 """Load with an independent check of the output: whatever is resized or killed, nothing is lost."""
 
-import json
-import os
 import signal
-import subprocess
 import uuid
 
 from harness import alive, wait_until
-
-SPANS = 60_000
-
-
-class Load:
-    """spillway-load making spans in the background, and its verdict afterwards."""
-
-    def __init__(self, fleet, spans=SPANS, rate=12_000, seed=7):
-        self.fleet, self.manifest = fleet, fleet.folder / "manifest.json"
-        self.process = subprocess.Popen(
-            [fleet.bin / "spillway-load", "make", "--brokers", fleet.kafka.brokers, "--topic", fleet.input.name,
-             "--spans", str(spans), "--rate", str(rate), "--seed", str(seed), "--manifest", str(self.manifest),
-             "--spread-seconds", "0.1"],  # far below root_timeout: no segment is cut
-            stdout=open(fleet.folder / "make.log", "wb"), stderr=subprocess.STDOUT)
-
-    def is_running(self):
-        return self.process.poll() is None
-
-    def check(self, *options):
-        assert self.process.wait(300) == 0, (self.fleet.folder / "make.log").read_text()
-        done = self.fleet.load("check", "--brokers", self.fleet.kafka.brokers, "--topic", self.fleet.output.name,
-                               "--manifest", self.manifest, "--timeout", "120s", "--json", *options)
-        assert done.stdout.strip(), done.stderr
-        verdict = json.loads(done.stdout.strip().splitlines()[-1])
-        code, text = self.fleet.cli("audit", "-o", "wide")
-        verdict.update(exit=done.returncode, said=done.stderr[-2000:], audit=text if code else "even")
-        return verdict
-
-
-def written(fleet):
-    """Spans that are in Redis or have left already."""
-    return sum(int(s.get("ledger", {}).get("accepted", 0)) or int(s.get("watermark", 0)) for s in fleet.shards())
-
-
-def assert_nothing_lost(verdict):
-    assert verdict["lost"] == 0 and verdict["wrong"] == 0, json.dumps(verdict)
-    assert verdict["audit"] == "even", verdict["audit"]
-
-
-def assert_exactly_once(verdict):
-    assert_nothing_lost(verdict)
-    assert verdict["duplicated"] == 0 and verdict["exit"] == 0, json.dumps(verdict)
+from load import Load, assert_exactly_once, assert_nothing_lost, written
 
 
 def test_resizing_under_load_loses_and_doubles_nothing(make_fleet):
@@ -78,9 +34,8 @@ def test_killed_workers_lose_nothing(make_fleet):
     fleet.start()
     load = Load(fleet)
     for pool in ("flush", "ingest", "flush", "ingest"):
-        before = fleet.pid(pool, 0)
         wait_until(lambda: not load.is_running() or written(fleet) > 1000, "load arrives")
-        os.kill(before, signal.SIGKILL)
+        before = fleet.kill(pool)
         wait_until(lambda: fleet.pid(pool, 0) not in (0, before), f"{pool}/0 is replaced")
         assert not alive(before)
         fleet.must("wait", pool, "--for", "healthy", "--timeout", "60s")

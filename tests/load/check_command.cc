@@ -62,7 +62,8 @@ absl::StatusOr<bool> Check(const CheckCommandOptions& options) {
   ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest(options.manifest_path));
   ASSIGN_OR_RETURN(Expectation expectation, ExpectationOf(manifest));
   Checker checker(std::move(expectation), {.root_timeout_ms = options.root_timeout.count(),
-                                           .idle_timeout_ms = options.idle_timeout.count()});
+                                           .idle_timeout_ms = options.idle_timeout.count(),
+                                           .ignores_others = options.ignore_others});
   RETURN_IF_ERROR(ReadOutput(options, checker));
   CheckReport report = checker.Finish();
   if (options.as_json) {

@@ -18,6 +18,7 @@ namespace spillway::load {
 struct CheckOptions {
   int64_t root_timeout_ms = 10'000;  // what lateness does not count: the time a segment had to wait
   int64_t idle_timeout_ms = 60'000;  // the same for segments without a segment span
+  bool ignores_others = false;       // spans that were not sent belong to other traffic
   size_t max_samples = 10;           // of lost, duplicated and wrong spans described in the report
 };
 

@@ -34,6 +34,7 @@ struct CheckCommandOptions {
   std::chrono::milliseconds idle_timeout{60'000};  // the same, segments without a segment span
   bool as_json = false;
   bool allow_duplicates = false;
+  bool ignore_others = false;  // what is not in the manifest is no failure
 };
 
 // Reads the output topic from its beginning and prints the report. Whether nothing was lost, wrong

@@ -101,6 +101,8 @@ void AddCheck(CLI::App& app, CheckCommandOptions& options) {
               "The buffer's idle_timeout, for segments without a segment span [60s]");
   check->add_flag("--json", options.as_json, "One JSON object on one line");
   check->add_flag("--allow-duplicates", options.allow_duplicates, "Duplicates are no failure");
+  check->add_flag("--ignore-others", options.ignore_others,
+                  "So are spans that are not in the manifest");
 }
 
 void AddTopics(CLI::App& app, Arguments& arguments) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 
 namespace spillway::flush {
@@ -87,6 +88,8 @@ void ClaimRun::Pump(Instant now) {
     ++outstanding_;
     is_sending_alone_ = is_alone;
     queue_.pop_front();
+    SPILLWAY_FAILPOINT("flush.produce.begun");
+    if (queue_.empty()) SPILLWAY_FAILPOINT("flush.produce.queued");
   }
   if (queue_.empty() && outstanding_ == 0) kafka_wait_.reset();
   if (!queue_.empty() && !kafka_wait_) kafka_wait_ = now;
@@ -130,6 +133,7 @@ void ClaimRun::Decide(Instant now) {
 }
 
 void ClaimRun::LoadMore() {
+  SPILLWAY_FAILPOINT("flush.load.begun");
   std::vector<size_t> chosen;
   std::vector<buffer::ClaimedPart> claimed;
   uint64_t bytes = 0;
@@ -182,6 +186,7 @@ void ClaimRun::OnLoaded(const std::vector<size_t>& parts,
     for (const size_t i : parts) FreeIfIdle(parts_[i]);
     return;
   }
+  SPILLWAY_FAILPOINT("flush.load.answered");
   ++progress_;
   for (size_t i = 0; i < parts.size(); ++i) {
     Prepare(parts[i], result.value[i]);
@@ -328,6 +333,7 @@ void ClaimRun::OnReport(MessageId id, const kafka::DeliveryReport& report) {
   const bool is_dead = id.origin.has_value();
   switch (report.delivery) {
     case Delivery::kDelivered:
+      SPILLWAY_FAILPOINT("flush.delivery.reported");
       any_delivered_ = true;
       ++delivered_messages_;
       ++progress_;
@@ -426,11 +432,13 @@ void ClaimRun::Acknowledge() {
       if (piece.kind == Piece::Kind::kDeadLetters) request.dead_lettered_spans += spans;
     }
   }
+  SPILLWAY_FAILPOINT("flush.delivery.complete");
   is_calling_ = true;
   context_.store.Acknowledge(
       context_.shard, request,
       [weak = weak_from_this(), request](StoreResult<buffer::AcknowledgeReply> result) {
         const auto self = weak.lock();
+        SPILLWAY_FAILPOINT("flush.acknowledge.answered");
         if (!self || self->MustRepeatEnd(result.code)) return;
         self->OnAcknowledged(request, result);
       });
@@ -459,11 +467,13 @@ void ClaimRun::OnAcknowledged(const buffer::AcknowledgeRequest& request,
 
 void ClaimRun::Release() {
   is_calling_ = true;
+  SPILLWAY_FAILPOINT("flush.release.begun");
   context_.store.Release(
       context_.shard, {.id = claim_.id, .parts = claim_.parts, .counts_attempt = counts_attempt_},
       [weak = weak_from_this()](StoreResult<bool> result) {
         const auto self = weak.lock();
         if (!self || self->MustRepeatEnd(result.code)) return;
+        SPILLWAY_FAILPOINT("flush.release.answered");
         // What was delivered will be so again.
         self->counts_.possibly_persisted += self->delivered_messages_;
         self->End(result.ok() ? ClaimEnded::How::kReleased : ClaimEnded::How::kLost);

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 
 namespace spillway::flush {
@@ -18,6 +19,11 @@ using std::chrono::milliseconds;
 constexpr Duration kProbeInterval = std::chrono::seconds(1);
 // Messages that have had no report for so long are held up by Kafka, not by us.
 constexpr Duration kKafkaIsSlow = std::chrono::seconds(2);
+
+void AfterAnswer(const Acquired&) { SPILLWAY_FAILPOINT("flush.acquire.answered"); }
+void AfterAnswer(const Peeked&) { SPILLWAY_FAILPOINT("flush.peek.answered"); }
+void AfterAnswer(const Claimed&) { SPILLWAY_FAILPOINT("flush.claim.answered"); }
+void AfterAnswer(const StoreResult<bool>&) { SPILLWAY_FAILPOINT("flush.stale.answered"); }
 
 }  // namespace
 
@@ -126,6 +132,7 @@ template <typename Event, typename Value>
 buffer::Done<Value> FlushEngine::ToEvent(ShardId id, const Shard& shard) {
   return [this, alive = is_alive_, id, serial = shard.serial](StoreResult<Value> result) {
     if (!*alive) return;
+    if (result.ok()) AfterAnswer(result);
     OnStoreCode(result.code);
     const auto found = shards_.find(id);
     if (found == shards_.end() || found->second->serial != serial) return;
@@ -140,18 +147,22 @@ buffer::Done<Value> FlushEngine::ToEvent(ShardId id, const Shard& shard) {
 
 void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
   if (const auto* acquire = std::get_if<DoAcquire>(&action)) {
+    SPILLWAY_FAILPOINT("flush.acquire.begun");
     parts_.store.Acquire(id, acquire->request, ToEvent<Acquired, Epoch>(id, shard));
   } else if (const auto* peek = std::get_if<DoPeek>(&action)) {
     parts_.store.Peek(id, peek->epoch, peek->limit, ToEvent<Peeked, buffer::PeekReply>(id, shard));
   } else if (auto* claim = std::get_if<DoClaim>(&action)) {
+    SPILLWAY_FAILPOINT("flush.claim.chosen");
     parts_.store.ClaimParts(id, std::move(claim->request),
                             ToEvent<Claimed, buffer::Claim>(id, shard));
   } else if (const auto* stale = std::get_if<DoReleaseStale>(&action)) {
     Log(LogLevel::kInfo, "releasing a claim nobody holds",
         {{"shard", id.value}, {"claim", stale->id.ToString()}});
+    SPILLWAY_FAILPOINT("flush.stale.begun");
     parts_.store.Release(id, {.id = stale->id, .parts = {}, .counts_attempt = false},
                          ToEvent<StaleReleased, bool>(id, shard));
   } else if (auto* run = std::get_if<RunClaim>(&action)) {
+    SPILLWAY_FAILPOINT("flush.claim.held");
     const buffer::ClaimId claim_id = run->claim.id;
     shard.runs[claim_id] =
         std::make_shared<ClaimRun>(ClaimRun::Context{parts_.store, parts_.producer, *this, decoder_,

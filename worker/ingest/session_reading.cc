@@ -1,6 +1,7 @@
 // ShardSession: from Kafka to a batch of parsed spans.
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "worker/ingest/shard_session.h"
 
@@ -18,6 +19,7 @@ void ShardSession::Collect() {
         parts_.consumer.Read(shard_, parts_.options.batch_messages - collecting_.messages.size(),
                              parts_.options.batch_bytes - collecting_.bytes);
     if (source == nullptr) return;
+    SPILLWAY_FAILPOINT("ingest.read.polled");
     parts_.host.OnKafkaAnswer(true);
     CollectFrom(std::move(source), 0);
   }
@@ -67,11 +69,13 @@ void ShardSession::Reject(const kafka::Message& message, span::Rejection rejecti
                                  .payload = std::string(message.payload),
                                  .key = std::string(message.key)},
                       attempt_, [this, offset = message.offset] {
+                        SPILLWAY_FAILPOINT("ingest.dead_letter.delivered");
                         WorkBatch& owner =
                             !current_.empty() && offset < current_.end() ? current_ : collecting_;
                         --owner.letters_waiting;
                         if (owner.letters_waiting == 0) Pump();
                       });
+  SPILLWAY_FAILPOINT("ingest.dead_letter.sent");
 }
 
 // Kafka gives offsets in order. If they fall, the log is another one: what we know of it is void.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "worker/ingest/shard_session.h"
 
@@ -13,6 +14,7 @@ using buffer::StoreCode;
 using buffer::StoreResult;
 
 void ShardSession::Work(Instant now) {
+  if (call_ == Call::kAdd) SPILLWAY_FAILPOINT("ingest.add.sent");
   if ((call_ == Call::kAddLost || call_ == Call::kTickLost) && now >= send_again_at_) SendAgain();
   UpdateGate(now);
   if (!is_draining_) {
@@ -42,6 +44,7 @@ void ShardSession::StartBatch(Instant now) {
   next_batch_ = gate_.state() == wire::GateState::kSlow ? now + parts_.options.slow_interval : now;
   const segment::BatchPlan plan = PlanBatch(*index_, current_, RedisNow());
   sent_add_ = RequestFor(epoch_, plan, current_, parts_.encoder);
+  SPILLWAY_FAILPOINT("ingest.add.planned");
   SendAdd();
   // The next batch is parsed while Redis works on this one.
   parts_.host.RequestTurn(shard_);
@@ -67,6 +70,7 @@ void ShardSession::SendAgain() {
 }
 
 void ShardSession::OnAdded(StoreResult<ShardFigures> result) {
+  SPILLWAY_FAILPOINT("ingest.add.answered");
   const Instant now = parts_.clock.Now();
   if (result.code == StoreCode::kWatermark && result.value.watermark == sent_add_.new_watermark) {
     // Our own W: a copy of this call had been executed, its answer lost. The figures come with a
@@ -106,6 +110,7 @@ void ShardSession::BatchApplied() {
   current_.Clear();
   sent_add_.parts.clear();
 }
+  SPILLWAY_FAILPOINT("ingest.add.applied");
 
 // ---- ticks
 
@@ -122,6 +127,7 @@ void ShardSession::SendTick(Instant now) {
 
 void ShardSession::OnTicked(StoreResult<ShardFigures> result) {
   if (result.ok()) {
+  SPILLWAY_FAILPOINT("ingest.tick.answered");
     if (result.value.watermark != index_->watermark()) {
       return GiveUp("the watermark of the answer is not ours", NextBackoff());
     }
@@ -194,6 +200,7 @@ void ShardSession::MaybeCommit() {
   highest_asked_ = low;
   next_commit_ = now + parts_.options.commit_interval;
   parts_.consumer.Commit(
+  SPILLWAY_FAILPOINT("ingest.commit.begun");
       shard_, low,
       [this, low, attempt = std::weak_ptr<bool>(attempt_)](const absl::Status& status) {
         if (attempt.expired()) return;
@@ -201,10 +208,12 @@ void ShardSession::MaybeCommit() {
         parts_.host.OnKafkaAnswer(status.code() != absl::StatusCode::kUnavailable);
         if (status.ok()) committed_ = std::max(committed_, low);
       });
+        SPILLWAY_FAILPOINT("ingest.commit.answered");
 }
 
 void ShardSession::UpdateGate(Instant now) {
   inputs_.index_bytes = index_bytes();
+  SPILLWAY_FAILPOINT("ingest.commit.sent");
   inputs_.max_index_bytes = index_limit_;
   const auto is_stuck = [&](const WorkBatch& batch) {
     return batch.letters_waiting > 0 &&

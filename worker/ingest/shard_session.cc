@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 namespace spillway::ingest {
@@ -77,6 +78,7 @@ void ShardSession::TryAgain(Instant) {
 }
 
 void ShardSession::Take() {
+  SPILLWAY_FAILPOINT("ingest.take.begun");
   phase_ = Phase::kTaking;
   others_turn_ = parts_.clock.Now();
   taking_ = std::make_unique<ShardTaking>(
@@ -175,6 +177,7 @@ void ShardSession::Replay() {
     }
     return;
   }
+  SPILLWAY_FAILPOINT("ingest.replay.read");
   parts_.host.OnKafkaAnswer(true);
   others_turn_ = parts_.clock.Now();
   ++parts_.totals.progress;
@@ -206,6 +209,7 @@ void ShardSession::Replay() {
 
 void ShardSession::FinishReplay() {
   index_->Reconcile();
+  SPILLWAY_FAILPOINT("ingest.replay.finished");
   phase_ = Phase::kLive;
   trouble_.clear();
   position_ = std::max(position_, index_->watermark());
@@ -262,8 +266,10 @@ Duration ShardSession::NextBackoff() {
 void ShardSession::OnRevoked(bool lost) {
   if (lost || phase_ != Phase::kLive) return;
   const Offset low = index_->LowWatermark();
+  SPILLWAY_FAILPOINT("ingest.revoke.begun");
   if (low > committed_ && low >= highest_asked_) {
     parts_.consumer.Commit(shard_, low, [](const absl::Status&) {});
+    SPILLWAY_FAILPOINT("ingest.revoke.commit_sent");
   }
 }
 
@@ -290,6 +296,7 @@ void ShardSession::Drain(absl::AnyInvocable<void()> drained) {
 
 void ShardSession::FinishDrain() {
   if (!drained_) return;
+  SPILLWAY_FAILPOINT("ingest.drain.finishing");
   auto drained = std::exchange(drained_, nullptr);
   const Offset low = phase_ == Phase::kLive ? index_->LowWatermark() : kNoOffset;
   if (low <= committed_ || low < highest_asked_) return drained();

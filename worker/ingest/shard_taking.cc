@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/failpoint.h"
 
 namespace spillway::ingest {
 
@@ -65,6 +66,7 @@ void ShardTaking::OnTaken(buffer::StoreResult<buffer::TakeReply> result) {
     taken_.reply = std::move(result.value);
     consumer_.Committed(request_.shard, request_.query_timeout,
                         Guarded(&ShardTaking::OnCommittedAgain));
+    SPILLWAY_FAILPOINT("ingest.take.answered");
     return;
   }
   const wire::Cause cause =
@@ -92,6 +94,7 @@ void ShardTaking::Finish() {
   taken_.start = reply.start;
   taken_.committed = reply.is_new_log ? kNoOffset : std::max(take_.committed, committed_now_);
   // What was committed in the meantime stands above what the store was told. Of a replaced log the
+  SPILLWAY_FAILPOINT("ingest.take.confirmed");
   // store alone knows where to begin.
   if (committed_now_ > take_.committed && !reply.is_new_log) {
     if (committed_now_ > reply.watermark) {

@@ -1,0 +1,44 @@
+#include "base/failpoint.h"
+
+#ifdef SPILLWAY_FAILPOINTS
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+// Made by the linker around the section; null if no point is linked in.
+extern "C" {
+extern const char* const __start_spillway_failpoints[] __attribute__((weak));
+extern const char* const __stop_spillway_failpoints[] __attribute__((weak));
+}
+
+namespace spillway {
+
+void ReachFailpoint(const char* name) {
+  static const char* const folder = std::getenv("SPILLWAY_FAILPOINT_DIR");
+  if (folder == nullptr) return;
+  static auto* const reached = new std::map<std::string, uint64_t>();
+  const std::string path = std::string(folder) + "/" + name;
+  uint64_t wanted = 0;
+  if (!(std::ifstream(path) >> wanted)) {
+    reached->erase(name);
+    return;
+  }
+  if (++(*reached)[name] >= wanted && unlink(path.c_str()) == 0) std::raise(SIGKILL);
+}
+
+std::vector<std::string> AllFailpoints() {
+  std::vector<std::string> names(__start_spillway_failpoints, __stop_spillway_failpoints);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+}  // namespace spillway
+
+#endif  // SPILLWAY_FAILPOINTS

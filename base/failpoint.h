@@ -1,0 +1,47 @@
+// Named steps at which a test can kill the process, as a power cut would.
+//
+//   SPILLWAY_FAILPOINT("ingest.add.answered");
+//
+// Compiled in only where SPILLWAY_FAILPOINTS is defined (the CMake option of that name: presets for
+// development and tests); elsewhere the macro is nothing, and neither names nor code are in the
+// binary.
+//
+// A test arms a point from outside: the environment variable SPILLWAY_FAILPOINT_DIR names a folder,
+// and a file in it named like the point holds a number n. Of the processes with that variable, the
+// first to reach the point for the n-th time since the file was there removes the file and ends
+// with SIGKILL. A file is removed once, so the successor lives.
+#ifndef SPILLWAY_BASE_FAILPOINT_H_
+#define SPILLWAY_BASE_FAILPOINT_H_
+
+#ifdef SPILLWAY_FAILPOINTS
+
+#include <string>
+#include <vector>
+
+namespace spillway {
+
+// Use the macro. Loop thread only. Costs a look at the folder, if there is one.
+void ReachFailpoint(const char* name);
+
+// Every point that is linked into this program, sorted, each once.
+std::vector<std::string> AllFailpoints();
+
+}  // namespace spillway
+
+// The linker gathers the names, so that they are known before they are reached. Not for inline
+// functions and templates.
+#define SPILLWAY_FAILPOINT(name)                                                                 \
+  do {                                                                                           \
+    __attribute__((section("spillway_failpoints"), used)) static const char* const point = name; \
+    ::spillway::ReachFailpoint(point);                                                           \
+  } while (false)
+
+#else
+
+#define SPILLWAY_FAILPOINT(name) \
+  do {                           \
+  } while (false)
+
+#endif  // SPILLWAY_FAILPOINTS
+
+#endif  // SPILLWAY_BASE_FAILPOINT_H_

@@ -1,0 +1,43 @@
+#include "base/failpoint.h"
+
+#ifdef SPILLWAY_FAILPOINTS
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace spillway {
+namespace {
+
+TEST(FailpointTest, IsKnownBeforeItIsReached) {
+  EXPECT_THAT(AllFailpoints(), testing::ElementsAre("test.first", "test.second"));
+}
+
+void ReachThrice() {
+  for (int i = 0; i < 3; ++i) SPILLWAY_FAILPOINT("test.first");
+  SPILLWAY_FAILPOINT("test.second");
+}
+
+TEST(FailpointTest, KillsAtTheNumberedTimeAndOnlyOnce) {
+  std::string folder = testing::TempDir() + "failpoint-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const auto armed = folder + "/test.first";
+  std::ofstream(armed) << "3\n";
+  setenv("SPILLWAY_FAILPOINT_DIR", folder.c_str(), 1);
+  EXPECT_EXIT(ReachThrice(), testing::KilledBySignal(SIGKILL), "");
+  EXPECT_FALSE(std::filesystem::exists(armed));
+  ReachThrice();
+  std::ofstream(armed) << "4\n";
+  ReachThrice();
+  EXPECT_TRUE(std::filesystem::exists(armed));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace spillway
+
+#endif  // SPILLWAY_FAILPOINTS
