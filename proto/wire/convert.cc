@@ -145,6 +145,10 @@ absl::StatusOr<ShardReport> ReadShardReport(const v1::ShardReport& proto, std::s
   shard.rejected = proto.rejected();
   shard.deduplicated = proto.deduplicated();
   shard.possibly_persisted = proto.possibly_persisted();
+  shard.redis_losses = proto.redis_losses();
+  shard.redis_rollbacks = proto.redis_rollbacks();
+  shard.replaced_logs = proto.replaced_logs();
+  shard.unreplayable = proto.unreplayable();
   return shard;
 }
 
@@ -172,6 +176,10 @@ v1::ShardReport ShardReportToProto(const ShardReport& shard) {
   proto.set_rejected(shard.rejected);
   proto.set_deduplicated(shard.deduplicated);
   proto.set_possibly_persisted(shard.possibly_persisted);
+  proto.set_redis_losses(shard.redis_losses);
+  proto.set_redis_rollbacks(shard.redis_rollbacks);
+  proto.set_replaced_logs(shard.replaced_logs);
+  proto.set_unreplayable(shard.unreplayable);
   return proto;
 }
 

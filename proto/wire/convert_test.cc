@@ -33,6 +33,10 @@ ShardReport AShard() {
   shard.rejected = 4;
   shard.deduplicated = 5;
   shard.possibly_persisted = 6;
+  shard.redis_losses = 7;
+  shard.redis_rollbacks = 8;
+  shard.replaced_logs = 9;
+  shard.unreplayable = 10;
   return shard;
 }
 

@@ -77,6 +77,10 @@ struct ShardReport {
   uint64_t rejected = 0;
   uint64_t deduplicated = 0;
   uint64_t possibly_persisted = 0;
+  uint64_t redis_losses = 0;
+  uint64_t redis_rollbacks = 0;
+  uint64_t replaced_logs = 0;
+  uint64_t unreplayable = 0;
   bool operator==(const ShardReport&) const = default;
 };
 

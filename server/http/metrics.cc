@@ -148,7 +148,15 @@ void CollectThroughput(const FleetSnapshot& snapshot, Families& families) {
       Counter("spillway_flush_dead_lettered_spans_total",
               "Spans that could not leave as a segment and went to the dead letter topic.");
   Family unsure = Counter("spillway_flush_possibly_persisted_total",
-                          "Deliveries whose report could not tell: possible duplicates.");
+                          "Deliveries that may leave again: possible duplicates.");
+  Family losses = Counter("spillway_ingest_redis_losses_total",
+                          "Times Redis held nothing of a shard of which it had held something.");
+  Family rollbacks = Counter("spillway_ingest_redis_rollbacks_total",
+                             "Times Redis held an earlier state of a shard.");
+  Family replaced = Counter("spillway_ingest_replaced_logs_total",
+                            "Times a shard's input was another log, or cut off.");
+  Family unreplayable = Counter("spillway_ingest_unreplayable_offsets_total",
+                                "Offsets that were gone from the log before they were read.");
   for (const WorkerView& worker : snapshot.workers) {
     if (worker.report == nullptr) continue;
     for (const wire::ShardReport& shard : worker.report->shards) {
@@ -157,6 +165,10 @@ void CollectThroughput(const FleetSnapshot& snapshot, Families& families) {
         written.Add(labels, shard.spans);
         rejected.Add(labels, shard.rejected);
         duplicates.Add(labels, shard.deduplicated);
+        losses.Add(labels, shard.redis_losses);
+        rollbacks.Add(labels, shard.redis_rollbacks);
+        replaced.Add(labels, shard.replaced_logs);
+        unreplayable.Add(labels, shard.unreplayable);
       } else {
         flushed.Add(labels, shard.spans);
         segments.Add(labels, shard.segments);
@@ -165,7 +177,8 @@ void CollectThroughput(const FleetSnapshot& snapshot, Families& families) {
       }
     }
   }
-  for (Family* family : {&written, &rejected, &duplicates, &flushed, &segments, &dead, &unsure}) {
+  for (Family* family : {&written, &rejected, &duplicates, &flushed, &segments, &dead, &unsure,
+                         &losses, &rollbacks, &replaced, &unreplayable}) {
     std::move(*family).MoveTo(families);
   }
 }

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 import urllib.request
@@ -115,6 +116,19 @@ class Kafka:
         resource = confluent_kafka.admin.ConfigResource(confluent_kafka.admin.RESOURCE_TOPIC, topic, set_config={
             name.replace("_", "."): str(value) for name, value in values.items()})
         self.admin.alter_configs([resource])[resource].result(30)
+
+    def cut_off(self, topic, partition, offset):
+        """Deletes what lies below `offset`: DeleteRecords v1, which not every client has."""
+        name = topic.encode()
+        body = struct.pack(f">hhih1sih{len(name)}siiqi", 21, 1, 1, 1, b"t", 1, len(name), name, 1, partition, offset,
+                           10_000)
+        host, port = self.brokers.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), 10) as connection:
+            connection.sendall(struct.pack(">i", len(body)) + body)
+            answer = connection.makefile("rb")
+            (length,) = struct.unpack(">i", answer.read(4))
+            (error,) = struct.unpack(">h", answer.read(length)[-2:])
+        assert error == 0, f"DeleteRecords of {topic}/{partition}: error {error}"
 
     def signal(self, number):
         os.killpg(self.process.pid, number)

@@ -29,7 +29,7 @@ class Load:
         assert done.stdout.strip(), done.stderr
         verdict = json.loads(done.stdout.strip().splitlines()[-1])
         code, text = self.fleet.cli("audit", "-o", "wide")
-        verdict.update(exit=done.returncode, said=done.stderr[-2000:], audit=text if code else "even")
+        verdict.update(exit=done.returncode, said=done.stderr[-8000:], audit=text if code else "even")
         if verdict["lost"] or verdict["wrong"]:
             verdict["evidence"] = evidence(self.fleet, verdict)
         return verdict

@@ -6,7 +6,7 @@ import uuid
 
 from harness import wait_until
 from spans import span
-from test_load import Load
+from load import Load
 
 COUNTERS = ("messages", "accepted", "carried", "rejected", "filtered", "deduplicated", "acknowledged", "dropped",
             "dead_lettered", "quarantined", "orphan", "released", "resurrected", "unreplayable", "skipped",

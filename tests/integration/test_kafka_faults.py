@@ -16,7 +16,7 @@ import pytest
 import harness
 from harness import wait_until
 from spans import span
-from test_load import Load, assert_nothing_lost, written
+from load import Load, assert_nothing_lost, written
 
 STALL = 5.0  # seconds
 IMPATIENT = {

@@ -55,16 +55,6 @@ def test_a_killed_control_plane_changes_nothing(make_fleet):
     assert_exactly_once(load.check())
 
 
-def test_redis_emptied_under_load_loses_nothing(make_fleet):
-    """Redis without persistence is killed and comes back empty: the spans are read again from Kafka."""
-    fleet = make_fleet(partitions=4).start()
-    load = Load(fleet)
-    wait_until(lambda: written(fleet) > 5000, "load arrives")
-    fleet.redis.kill()
-    fleet.redis.start()
-    assert_nothing_lost(load.check("--allow-duplicates"))
-
-
 def test_ctrl_c_leaves_no_process_and_loses_nothing(make_fleet):
     fleet = make_fleet(partitions=4).start()
     load = Load(fleet, rate=20_000)

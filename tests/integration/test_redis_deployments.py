@@ -6,7 +6,7 @@ import pytest
 
 from harness import wait_until
 from redis_deployments import RedisCluster, RedisSentinel, SlotMove
-from test_load import Load, assert_exactly_once, assert_nothing_lost, written
+from load import Load, assert_exactly_once, assert_nothing_lost, written
 
 SHARDS = 8
 POOLS = [{"name": "ingest", "role": "ingest", "replicas": 2}, {"name": "flush", "role": "flush", "replicas": 2}]

@@ -129,7 +129,10 @@ void Checker::Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageSta
     state.has_new_span = true;
   }
   if (const absl::Status status = CheckEdits(expected, span); !status.ok()) {
-    Wrong(absl::StrCat(Describe(segment.trace, expected.id), ": ", std::string(status.message())));
+    misplaced_.emplace_back(&expected, absl::StrCat(Describe(segment.trace, expected.id), ": ",
+                                                    std::string(status.message())));
+  } else {
+    expected.has_right_copy = true;
   }
   if (!state.has_known_span) {
     state.segment = expected.segment;
@@ -169,6 +172,7 @@ void Checker::CloseMessage(const MessageState& state, bool is_skipping, int64_t 
 }
 
 CheckReport Checker::Finish() {
+  JudgeCopies();
   JudgeGroups();
   CountLost();
   report_.age_ms = QuantilesOf(ages_ms_);
@@ -179,6 +183,18 @@ CheckReport Checker::Finish() {
         static_cast<double>(report_.spans_seen) * 1000.0 / static_cast<double>(elapsed_ms);
   }
   return report_;
+}
+
+// After a loss of Redis the end of a segment that had left may be read again without its beginning:
+// then its spans have another segment id, in a copy.
+void Checker::JudgeCopies() {
+  for (const auto& [span, problem] : misplaced_) {
+    if (span->has_right_copy) {
+      ++report_.duplicated_elsewhere;
+    } else {
+      Wrong(problem);
+    }
+  }
 }
 
 // A segment leaves in one message, or in parts of which only number 0 may be enriched.
@@ -219,18 +235,20 @@ void Checker::Wrong(const std::string& what) {
 }
 
 void Checker::Sample(const std::string& what) {
-  if (report_.samples.size() < options_.max_samples) report_.samples.push_back(what);
+  const std::string kind = what.substr(0, what.find(':'));
+  if (samples_[kind]++ < options_.max_samples) report_.samples.push_back(what);
 }
 
 std::string ReportJson(const CheckReport& report) {
   return absl::StrFormat(
       R"({"spans_in":%d,"segments_in":%d,"spans_seen":%d,"segments_out":%d,"segments_split":%d,)"
-      R"("messages_out":%d,"lost":%d,"duplicated":%d,"duplicated_same_flush_id":%d,"wrong":%d,)"
+      R"("messages_out":%d,"lost":%d,"duplicated":%d,"duplicated_same_flush_id":%d,)"
+      R"("duplicated_elsewhere":%d,"wrong":%d,)"
       R"("lateness_ms":%s,"age_ms":%s,"spans_per_s":%.1f})",
       report.spans_in, report.segments_in, report.spans_seen, report.segments_out,
       report.segments_split, report.messages_out, report.lost, report.duplicated,
-      report.duplicated_same_flush_id, report.wrong, QuantilesJson(report.lateness_ms),
-      QuantilesJson(report.age_ms), report.spans_per_s);
+      report.duplicated_same_flush_id, report.duplicated_elsewhere, report.wrong,
+      QuantilesJson(report.lateness_ms), QuantilesJson(report.age_ms), report.spans_per_s);
 }
 
 std::string ReportText(const CheckReport& report) {
@@ -238,15 +256,16 @@ std::string ReportText(const CheckReport& report) {
       "spans in       %12d\n"
       "segments out   %12d  (%d expected, %d in several parts, %d messages)\n"
       "lost           %12d\n"
-      "duplicated     %12d  (%d with the same flush_id)\n"
+      "duplicated     %12d  (%d with the same flush_id, %d under another segment id)\n"
       "wrong          %12d\n"
       "lateness ms    p50 %d, p99 %d, p99.9 %d\n"
       "age ms         p50 %d, p99 %d, p99.9 %d\n"
       "spans/s        %12.0f\n",
       report.spans_in, report.segments_out, report.segments_in, report.segments_split,
       report.messages_out, report.lost, report.duplicated, report.duplicated_same_flush_id,
-      report.wrong, report.lateness_ms.p50, report.lateness_ms.p99, report.lateness_ms.p999,
-      report.age_ms.p50, report.age_ms.p99, report.age_ms.p999, report.spans_per_s);
+      report.duplicated_elsewhere, report.wrong, report.lateness_ms.p50, report.lateness_ms.p99,
+      report.lateness_ms.p999, report.age_ms.p50, report.age_ms.p99, report.age_ms.p999,
+      report.spans_per_s);
   for (const std::string& sample : report.samples) absl::StrAppend(&text, "  ", sample, "\n");
   return text;
 }

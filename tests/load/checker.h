@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,7 +21,7 @@ struct CheckOptions {
   int64_t root_timeout_ms = 10'000;  // what lateness does not count: the time a segment had to wait
   int64_t idle_timeout_ms = 60'000;  // the same for segments without a segment span
   bool ignores_others = false;       // spans that were not sent belong to other traffic
-  size_t max_samples = 10;           // of lost, duplicated and wrong spans described in the report
+  size_t max_samples = 10;           // of lost, of duplicated and of wrong spans in the report
 };
 
 struct Quantiles {
@@ -38,6 +40,7 @@ struct CheckReport {
   uint64_t lost = 0;                      // spans that never came
   uint64_t duplicated = 0;                // further copies of spans
   uint64_t duplicated_same_flush_id = 0;  // of these, in a message with the first one's flush id
+  uint64_t duplicated_elsewhere = 0;      // of these, in a copy under another segment id
   uint64_t wrong = 0;                     // spans or messages that break a rule
   Quantiles age_ms;        // output timestamp − timestamp of the message's last span
   Quantiles lateness_ms;   // the same less the segment's timeout
@@ -82,6 +85,7 @@ class Checker {
   void Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageState& state);
   absl::Status CheckEdits(const ExpectedSpan& expected, const ScannedSpan& span) const;
   void CloseMessage(const MessageState& state, bool is_skipping, int64_t timestamp_ms);
+  void JudgeCopies();
   void JudgeGroups();
   void CountLost();
   void Wrong(const std::string& what);
@@ -97,6 +101,9 @@ class Checker {
   int64_t last_output_ms_ = 0;
   ScannedMessage scanned_;  // reused
   std::string original_;    // reused
+  // Copies with edits of another segment, and what is wrong about them.
+  std::vector<std::pair<const ExpectedSpan*, std::string>> misplaced_;
+  std::map<std::string, size_t> samples_;  // in the report, by kind
 };
 
 // {"spans_in", "segments_out", "lost", "duplicated", "wrong", "lateness_ms": {"p50", "p99",

@@ -159,6 +159,22 @@ std::string& PlainSpan(Output& output) {
       [](const std::string& span) { return absl::StrContains(span, R"("is_segment":false)"); });
 }
 
+// In whichever order they are read.
+TEST(CheckerTest, AllowsACopyUnderAnotherSegmentId) {
+  Output output = Ideal();
+  std::string span = PlainSpan(output);
+  Replace(span, R"("is_segment":false)", R"("is_segment":true)");
+  const OutputMessage copy = {.spans = {span}, .flush_id = std::string(32, 'f')};
+  for (const bool is_first : {false, true}) {
+    Output both = Ideal();
+    both.insert(is_first ? both.begin() : both.end(), copy);
+    const CheckReport report = ReportOn(both);
+    EXPECT_EQ(report.duplicated, 1u);
+    EXPECT_EQ(report.duplicated_elsewhere, 1u);
+    EXPECT_EQ(report.wrong, 0u) << ReportText(report);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     CheckerTest, DefectTest,
     ::testing::Values(

@@ -449,6 +449,7 @@ void ClaimRun::OnAcknowledged(const buffer::AcknowledgeRequest& request,
   if (!result.ok() || (!result.value.was_known && !has_repeated_end_)) {
     Log(LogLevel::kWarning, "Redis does not know a delivered claim",
         {{"shard", context_.shard.value}, {"claim", claim_.id.ToString()}});
+    counts_.possibly_persisted += delivered_messages_;
     return End(ClaimEnded::How::kLost);
   }
   counts_.spans = request.acknowledged_spans;
@@ -466,14 +467,14 @@ void ClaimRun::OnAcknowledged(const buffer::AcknowledgeRequest& request,
 }
 
 void ClaimRun::Release() {
-  is_calling_ = true;
   SPILLWAY_FAILPOINT("flush.release.begun");
+  is_calling_ = true;
   context_.store.Release(
       context_.shard, {.id = claim_.id, .parts = claim_.parts, .counts_attempt = counts_attempt_},
       [weak = weak_from_this()](StoreResult<bool> result) {
         const auto self = weak.lock();
-        if (!self || self->MustRepeatEnd(result.code)) return;
         SPILLWAY_FAILPOINT("flush.release.answered");
+        if (!self || self->MustRepeatEnd(result.code)) return;
         // What was delivered will be so again.
         self->counts_.possibly_persisted += self->delivered_messages_;
         self->End(result.ok() ? ClaimEnded::How::kReleased : ClaimEnded::How::kLost);

@@ -103,14 +103,15 @@ void ShardSession::OnAdded(StoreResult<ShardFigures> result) {
 
 void ShardSession::BatchApplied() {
   index_->CommitBatch();
+  before_.watermark = sent_add_.new_watermark;
   parts_.totals.spans += sent_add_.ledger.accepted;
   parts_.totals.rejected += sent_add_.ledger.rejected;
   parts_.totals.deduplicated += sent_add_.ledger.deduplicated;
   ++parts_.totals.progress;
   current_.Clear();
   sent_add_.parts.clear();
-}
   SPILLWAY_FAILPOINT("ingest.add.applied");
+}
 
 // ---- ticks
 
@@ -126,8 +127,8 @@ void ShardSession::SendTick(Instant now) {
 }
 
 void ShardSession::OnTicked(StoreResult<ShardFigures> result) {
-  if (result.ok()) {
   SPILLWAY_FAILPOINT("ingest.tick.answered");
+  if (result.ok()) {
     if (result.value.watermark != index_->watermark()) {
       return GiveUp("the watermark of the answer is not ours", NextBackoff());
     }
@@ -163,6 +164,9 @@ void ShardSession::OnRefused(const StoreResult<ShardFigures>& result, Call lost)
       return GiveUp(absl::StrCat("Redis: ", result.message), parts_.options.last_backoff);
     default:
       parts_.host.OnRedisAnswer(true);
+      before_.was_set_back =
+          result.code == StoreCode::kClock ||
+          (result.code == StoreCode::kWatermark && result.value.watermark < index_->watermark());
       return GiveUp(absl::StrCat("Redis does not hold what was expected: ", result.message),
                     NextBackoff());
   }
@@ -196,24 +200,24 @@ void ShardSession::MaybeCommit() {
   const Offset low = index_->LowWatermark();
   // A commit whose answer was lost may have counted: never ask for less than before.
   if (low <= committed_ || low < highest_asked_ || is_committing_ || now < next_commit_) return;
+  SPILLWAY_FAILPOINT("ingest.commit.begun");
   is_committing_ = true;
   highest_asked_ = low;
   next_commit_ = now + parts_.options.commit_interval;
   parts_.consumer.Commit(
-  SPILLWAY_FAILPOINT("ingest.commit.begun");
       shard_, low,
       [this, low, attempt = std::weak_ptr<bool>(attempt_)](const absl::Status& status) {
         if (attempt.expired()) return;
+        SPILLWAY_FAILPOINT("ingest.commit.answered");
         is_committing_ = false;
         parts_.host.OnKafkaAnswer(status.code() != absl::StatusCode::kUnavailable);
         if (status.ok()) committed_ = std::max(committed_, low);
       });
-        SPILLWAY_FAILPOINT("ingest.commit.answered");
+  SPILLWAY_FAILPOINT("ingest.commit.sent");
 }
 
 void ShardSession::UpdateGate(Instant now) {
   inputs_.index_bytes = index_bytes();
-  SPILLWAY_FAILPOINT("ingest.commit.sent");
   inputs_.max_index_bytes = index_limit_;
   const auto is_stuck = [&](const WorkBatch& batch) {
     return batch.letters_waiting > 0 &&

@@ -94,6 +94,7 @@ void ShardSession::Take() {
 }
 
 void ShardSession::OnTakeFailed(const TakeFailure& failure) {
+  before_.was_created = before_.was_created || failure.has_created;
   // A take whose answer was lost may have been executed.
   ++parts_.highest_epoch;
   parts_.host.OnKafkaAnswer(failure.cause != Cause::kKafka);
@@ -113,6 +114,8 @@ void ShardSession::OnTaken(TakenShard taken) {
   parts_.highest_epoch = std::max(parts_.highest_epoch, epoch_.number);
   committed_ = taken.committed;
   if (reply.is_new_log) highest_asked_ = kNoOffset;
+  TellIncidents(shard_, before_, taken, parts_.totals.incidents);
+  before_ = {.watermark = reply.watermark};
   redis_time_ = reply.redis_time;
   redis_time_at_ = parts_.clock.Now();
   take_cause_ = Cause::kNone;
@@ -139,15 +142,12 @@ void ShardSession::OnTaken(TakenShard taken) {
   }
   index_ = std::make_unique<segment::ShardIndex>(parts_.options.limits, state);
   position_ = taken.start;
-  Log(reply.is_new_log || reply.unreplayable > 0 ? LogLevel::kWarning : LogLevel::kInfo,
-      "shard taken",
+  Log(LogLevel::kInfo, "shard taken",
       {{"shard", shard_.value},
        {"epoch", epoch_.number},
        {"start", taken.start},
        {"watermark", reply.watermark},
-       {"live_parts", reply.live.size()},
-       {"is_new_log", reply.is_new_log},
-       {"unreplayable", reply.unreplayable}});
+       {"live_parts", reply.live.size()}});
   ++parts_.totals.progress;
   const Offset start = taken.start;
   const Offset watermark = reply.watermark;
@@ -330,6 +330,11 @@ wire::ShardReport ShardSession::Report() const {
   report.spans = parts_.totals.spans;
   report.rejected = parts_.totals.rejected;
   report.deduplicated = parts_.totals.deduplicated;
+  const IncidentCounts& incidents = parts_.totals.incidents;
+  report.redis_losses = incidents.redis_losses;
+  report.redis_rollbacks = incidents.redis_rollbacks;
+  report.replaced_logs = incidents.replaced_logs;
+  report.unreplayable = incidents.unreplayable;
   return report;
 }
 

@@ -14,6 +14,7 @@
 #include "proto/wire/worker_report.h"
 #include "worker/ingest/dead_letters.h"
 #include "worker/ingest/gate.h"
+#include "worker/ingest/incident.h"
 #include "worker/ingest/options.h"
 #include "worker/ingest/shard_taking.h"
 #include "worker/ingest/work_batch.h"
@@ -40,6 +41,7 @@ class SessionHost {
 struct ShardTotals {
   uint64_t spans = 0, rejected = 0, deduplicated = 0;
   uint64_t progress = 0;
+  IncidentCounts incidents;
 };
 
 // Borrowed; all outlive the session. Parser and encoder are shared by the sessions of a loop.
@@ -152,6 +154,7 @@ class ShardSession {
   Duration backoff_;              // the next one
   bool must_prove_ = false;       // fenced: a commit must succeed before the next take
   Offset committed_ = kNoOffset;  // C, as far as we know
+  BeforeTaking before_;
   std::unique_ptr<ShardTaking> taking_;
   // Whatever is under way belongs to this try; a new one forgets it.
   std::shared_ptr<bool> attempt_ = std::make_shared<bool>(true);

@@ -21,7 +21,10 @@ absl::AnyInvocable<void(T)> ShardTaking::Guarded(void (ShardTaking::*member)(T))
 }
 
 void ShardTaking::Fail(wire::Cause cause, std::string message, bool needs_person) {
-  callbacks_.failed({.cause = cause, .needs_person = needs_person, .message = std::move(message)});
+  callbacks_.failed({.cause = cause,
+                     .has_created = has_created_,
+                     .needs_person = needs_person,
+                     .message = std::move(message)});
 }
 
 void ShardTaking::FailKafka(const absl::Status& status) {
@@ -63,10 +66,11 @@ void ShardTaking::OnTaken(buffer::StoreResult<buffer::TakeReply> result) {
   using buffer::StoreCode;
   waits_for_ = wire::Cause::kKafka;
   if (result.ok()) {
+    SPILLWAY_FAILPOINT("ingest.take.answered");
     taken_.reply = std::move(result.value);
+    has_created_ = has_created_ || taken_.reply.is_created;
     consumer_.Committed(request_.shard, request_.query_timeout,
                         Guarded(&ShardTaking::OnCommittedAgain));
-    SPILLWAY_FAILPOINT("ingest.take.answered");
     return;
   }
   const wire::Cause cause =
@@ -90,11 +94,12 @@ void ShardTaking::OnExtentAgain(absl::StatusOr<kafka::PartitionExtent> extent) {
 }
 
 void ShardTaking::Finish() {
+  SPILLWAY_FAILPOINT("ingest.take.confirmed");
+  taken_.reply.is_created = has_created_;
   const buffer::TakeReply& reply = taken_.reply;
   taken_.start = reply.start;
   taken_.committed = reply.is_new_log ? kNoOffset : std::max(take_.committed, committed_now_);
   // What was committed in the meantime stands above what the store was told. Of a replaced log the
-  SPILLWAY_FAILPOINT("ingest.take.confirmed");
   // store alone knows where to begin.
   if (committed_now_ > take_.committed && !reply.is_new_log) {
     if (committed_now_ > reply.watermark) {

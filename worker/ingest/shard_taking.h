@@ -23,6 +23,7 @@ struct TakenShard {
 struct TakeFailure {
   wire::Cause cause =
       wire::Cause::kRedis;    // kKafka, kRedis, kRedisMoving; kOwnership: try again now
+  bool has_created = false;   // what Redis holds of the shard: there was nothing
   bool needs_person = false;  // keys that we do not understand
   std::string message;
 };
@@ -75,6 +76,7 @@ class ShardTaking {
   Offset committed_now_ = kNoOffset;
   bool is_end_known_ = false;  // the second call
   wire::Cause waits_for_ = wire::Cause::kKafka;
+  bool has_created_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
