@@ -348,9 +348,15 @@ class Fleet:
 
     def kill(self, pool, slot=0):
         """kill -9 of a worker, as soon as it runs; its pid."""
-        pid = wait_until(lambda: self.pid(pool, slot), f"{pool}/{slot} runs")
-        os.kill(pid, signal.SIGKILL)
-        return pid
+
+        def killed():
+            pid = self.pid(pool, slot)
+            try:
+                return pid and (os.kill(pid, signal.SIGKILL) or pid)
+            except ProcessLookupError:  # it has ended and the server does not know yet
+                return 0
+
+        return wait_until(killed, f"{pool}/{slot} runs")
 
     def worker_pids(self):
         return [int(w["pid"]) for w in self.workers() if int(w.get("pid", 0))]

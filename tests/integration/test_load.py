@@ -42,6 +42,31 @@ def test_killed_workers_lose_nothing(make_fleet):
     assert_nothing_lost(load.check("--allow-duplicates"))
 
 
+def test_workers_killed_while_redis_holds_their_calls_lose_nothing(make_fleet):
+    """K5: what a dead worker has sent is executed after its end, when its successor may have begun."""
+    fleet = make_fleet(partitions=4, config={
+        "flush": {"lease": "11500ms"}, "output": {"delivery_timeout": "1s"},
+        "restart": {"max_restarts": 100, "backoff": {"initial": "10ms", "max": "100ms"}}})
+    fleet.config["kafka"]["properties"] = {"session.timeout.ms": "1000", "heartbeat.interval.ms": "250"}
+    fleet.start()
+    load = Load(fleet, rate=6_000)
+
+    def held():
+        return sum("b" in client["flags"] for client in fleet.redis.client.client_list())
+
+    for _ in range(4):
+        before = fleet.ledger_sum("acknowledged")
+        wait_until(lambda: not load.is_running() or fleet.ledger_sum("acknowledged") > before, "segments leave")
+        fleet.redis.client.client_pause(10_000, all=False)
+        wait_until(lambda: held() >= 2, "ingest's and flush's calls are held")
+        for pool in ("ingest", "flush"):
+            fleet.kill(pool)
+        fleet.redis.client.client_unpause()
+    verdict = load.check("--allow-duplicates")
+    assert_nothing_lost(verdict)
+    assert verdict["duplicated"] == verdict["duplicated_same_flush_id"], verdict
+
+
 def test_a_killed_control_plane_changes_nothing(make_fleet):
     """The data plane goes on without spillwayd; the next one adopts the same processes."""
     fleet = make_fleet(partitions=4).start()
