@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import urllib.request
 
 import confluent_kafka
 import pytest
@@ -28,15 +27,6 @@ def check_nothing_lost(fleet, load, *options):
 
 def ingest_log(fleet):
     return "\n".join(log.read_text(errors="replace") for log in sorted(fleet.run_dir.glob("ingest-*.log*")))
-
-
-def metric(fleet, name):
-    """Sum of a metric over its labels."""
-    with urllib.request.urlopen(f"http://{fleet.http}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    values = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.M)
-    assert values or f"# TYPE {name} " in text, f"no metric {name}"
-    return sum(map(float, values))
 
 
 def lines(fleet, text):
@@ -77,7 +67,7 @@ def assert_told(fleet, text, counter):
     """One line of the log for each shard that it happened to, and the counter with them."""
     told = wait_until(lambda: lines(fleet, text), f"the log says {text!r}")
     assert all("shard=" in line and re.search(r"Z (warn|error) ", line) for line in told), told
-    wait_until(lambda: metric(fleet, counter) >= len(told), f"{counter} counts {len(told)}")
+    wait_until(lambda: fleet.metric(counter) >= len(told), f"{counter} counts {len(told)}")
 
 
 @pytest.mark.parametrize("how", ["killed", "flushed"])
@@ -213,7 +203,7 @@ def test_full_redis_closes_the_gate_until_it_drains(make_fleet, refusal):
         return [g for g in gates if g.get("cause") == "CAUSE_REDIS_MEMORY" and g["state"] == "GATE_STATE_CLOSED"]
 
     wait_until(closed, "a gate is closed for redis_memory")
-    wait_until(lambda: metric(fleet, "spillway_shard_gate_episodes_total") > 0, "metrics show it")
+    wait_until(lambda: fleet.metric("spillway_shard_gate_episodes_total") > 0, "metrics show it")
     assert lines(fleet, "cause=redis_memory")
     verdict = load.check()
     assert verdict["lost"] == verdict["duplicated"] == 0 and verdict["audit"] == "even", verdict
