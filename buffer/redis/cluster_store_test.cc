@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "buffer/redis/redis_under_test.h"
 
 namespace spillway::buffer {
@@ -54,6 +55,13 @@ class SlotMove {
   void Finish() {
     EXPECT_EQ(to_.Do({"CLUSTER", "SETSLOT", slot_, "NODE", to_id_}), "OK");
     EXPECT_EQ(from_.Do({"CLUSTER", "SETSLOT", slot_, "NODE", to_id_}), "OK");
+    // Were the slot moved back before its new owner's epoch is known, the nodes could end up each
+    // naming the other: a node that does not know of it takes no higher one.
+    const std::string epoch = EpochIn(to_);
+    const Instant deadline = SystemClock().Now() + std::chrono::seconds(20);
+    while (EpochIn(from_) != epoch && SystemClock().Now() < deadline) {
+    }
+    EXPECT_EQ(EpochIn(from_), epoch);
   }
   // REQUIRES: no key has moved.
   void Abandon() {
@@ -64,6 +72,15 @@ class SlotMove {
   RedisHand& to() { return to_; }
 
  private:
+  // The configuration epoch of the slot's new owner, as `hand` knows it.
+  std::string EpochIn(RedisHand& hand) {
+    const std::string nodes = hand.Do({"CLUSTER", "NODES"});
+    for (const absl::string_view line : absl::StrSplit(nodes, '\n')) {
+      const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+      if (words.size() > 6 && words[0] == to_id_) return std::string(words[6]);
+    }
+    return "";
+  }
   static void Migrate(RedisHand& hand, int port, const std::vector<std::string>& keys) {
     if (keys.empty()) return;
     std::vector<std::string> call = {"MIGRATE", "127.0.0.1", absl::StrCat(port), "", "0",
