@@ -17,7 +17,8 @@ struct DeadLetterOutbox::Waiting {
   DeadLetter letter;
   std::weak_ptr<void> interest;
   absl::AnyInvocable<void()> acknowledged;
-  bool is_bare = false;  // goes without its payload
+  bool is_alone = false;  // refused once, maybe for what shared its batch
+  bool is_bare = false;   // goes without its payload
 };
 
 DeadLetterOutbox::DeadLetterOutbox(kafka::Producer& producer, std::string input_topic,
@@ -32,7 +33,7 @@ void DeadLetterOutbox::Send(DeadLetter letter, std::weak_ptr<void> interest,
                             absl::AnyInvocable<void()> acknowledged) {
   ++waiting_;
   Produce(std::make_unique<Waiting>(
-      Waiting{std::move(letter), std::move(interest), std::move(acknowledged), false}));
+      Waiting{std::move(letter), std::move(interest), std::move(acknowledged), false, false}));
 }
 
 void DeadLetterOutbox::Retry() {
@@ -40,10 +41,21 @@ void DeadLetterOutbox::Retry() {
   for (std::unique_ptr<Waiting>& waiting : again) {
     if (waiting->interest.expired()) {
       --waiting_;
+    } else if (waiting->is_alone) {
+      alone_.push_back(std::move(waiting));
     } else {
       Produce(std::move(waiting));
     }
   }
+  SendNextAlone();
+}
+
+void DeadLetterOutbox::SendNextAlone() {
+  if (is_sending_alone_ || alone_.empty()) return;
+  is_sending_alone_ = true;
+  std::unique_ptr<Waiting> next = std::move(alone_.front());
+  alone_.pop_front();
+  Produce(std::move(next));
 }
 
 void DeadLetterOutbox::Produce(std::unique_ptr<Waiting> waiting) {
@@ -70,22 +82,29 @@ void DeadLetterOutbox::Produce(std::unique_ptr<Waiting> waiting) {
   const absl::Status status = producer_.Produce(dead_letter_topic_, message, done);
   if (status.ok()) return;
   last_failure_ = std::string(status.message());
+  if ((*kept)->is_alone) is_sending_alone_ = false;
   again_.push_back(std::move(*kept));
 }
 
 void DeadLetterOutbox::OnReport(std::unique_ptr<Waiting> waiting, kafka::DeliveryReport report) {
+  if (waiting->is_alone) is_sending_alone_ = false;
   if (report.delivery == kafka::Delivery::kDelivered) {
     --waiting_;
     last_failure_.clear();
+    SendNextAlone();
     if (!waiting->interest.expired()) waiting->acknowledged();
     return;
   }
   last_failure_ = std::move(report.message);
-  if (report.delivery == kafka::Delivery::kRefused &&
-      waiting->letter.payload.size() > kSmallBytes) {
-    waiting->is_bare = true;
+  const bool is_refused = report.delivery == kafka::Delivery::kRefused;
+  if (is_refused && !waiting->is_alone) {
+    waiting->is_alone = true;
+    alone_.push_back(std::move(waiting));
+  } else {
+    if (is_refused && waiting->letter.payload.size() > kSmallBytes) waiting->is_bare = true;
+    again_.push_back(std::move(waiting));
   }
-  again_.push_back(std::move(waiting));
+  SendNextAlone();
 }
 
 }  // namespace spillway::ingest

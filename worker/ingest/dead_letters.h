@@ -27,8 +27,9 @@ struct DeadLetter {
 
 // The letters of all shards of a worker. Loop thread only.
 //
-// What Kafka does not take is tried again at the next Retry, at-least-once. A letter that the topic
-// refuses for good (too large with its headers) goes without payload and key and says so: the input
+// What Kafka does not take is tried again at the next Retry, at-least-once. A broker refuses
+// batches: a letter it refuses is sent again while no other such letter is. One that the topic
+// refuses then (too large with its headers) goes without payload and key and says so: the input
 // topic has the original as long as it is retained. How many wait is bounded by the batches they
 // belong to: a shard has at most two.
 class DeadLetterOutbox {
@@ -52,11 +53,14 @@ class DeadLetterOutbox {
   struct Waiting;
   void Produce(std::unique_ptr<Waiting> letter);
   void OnReport(std::unique_ptr<Waiting> letter, kafka::DeliveryReport report);
+  void SendNextAlone();
 
   kafka::Producer& producer_;
   const std::string input_topic_;
   const std::string dead_letter_topic_;
   std::deque<std::unique_ptr<Waiting>> again_;
+  std::deque<std::unique_ptr<Waiting>> alone_;  // refused once; one of them is sent at a time
+  bool is_sending_alone_ = false;
   size_t waiting_ = 0;
   std::string last_failure_;
   LogLimiter log_limit_;
