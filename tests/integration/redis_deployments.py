@@ -54,6 +54,10 @@ class RedisCluster:
         """As a client: a command of one key, on its node."""
         return lambda key, *words: getattr(self.nodes[self.node_of(key)].client, command)(key, *words)
 
+    def scan_iter(self, **options):
+        for node in self.nodes:
+            yield from node.client.scan_iter(**options)
+
     def kill(self):
         for node in self.nodes:
             node.kill()

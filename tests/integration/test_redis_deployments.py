@@ -72,7 +72,9 @@ def test_slots_move_under_load(make_fleet, cluster):
 
 def test_a_node_stops_its_own_shards_only(make_fleet, cluster):
     """Finding 4: a node hangs, goes on, is killed, comes back empty; the others' shards never wait. Nothing lost."""
-    fleet = make_fleet(partitions=SHARDS, redis=cluster, config={"pools": POOLS}).start()
+    # On a slow machine the load may pause within a segment: long time-outs, so that none is cut for that.
+    segments = {"root_timeout": "2s", "idle_timeout": "6s", "late_window": "10s"}
+    fleet = make_fleet(partitions=SHARDS, redis=cluster, config={"pools": POOLS, "segments": segments}).start()
     node = cluster.node_of(fleet.meta_key(0))
     mine = {shard for shard in range(SHARDS) if cluster.node_of(fleet.meta_key(shard)) == node}
     assert 0 < len(mine) < SHARDS
