@@ -86,8 +86,9 @@ struct SaidGoodbye {
   std::vector<ShardId> still_held;
 };
 struct ShardsFound {
-  int32_t count = 0;                  // partitions of the input topic
-  std::vector<ShardId> registered{};  // shards that the buffer has besides, of a topic that had more
+  int32_t count = 0;  // partitions of the input topic
+  std::vector<ShardId>
+      registered{};  // shards that the buffer has besides, of a topic that had more
 };
 struct PoolResized {
   std::string pool;
