@@ -9,6 +9,7 @@
 #define SPILLWAY_BUFFER_SHARD_STORE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,20 +18,23 @@
 #include "absl/functional/any_invocable.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "buffer/chunk/dictionary.h"
 #include "buffer/chunk/names.h"
 
 namespace spillway::buffer {
 
 enum class StoreCode {
   kOk,
-  kFenced,       // a higher epoch is stored: nothing was written
-  kNoShard,      // `meta` is missing: nothing was written (lost Redis; take again)
-  kWatermark,    // stored W is not the expected one: nothing was written
-  kClock,        // stored clock is not the expected one: nothing was written
-  kMemory,       // Redis refuses writes for memory: nothing was written; plan again later
-  kMoving,       // the shard's cluster slot is moving, or no node serves it: nothing was written
-  kUnavailable,  // not answered: it may or may not have been executed
-  kInvalid,      // keys of an unknown type or format version, or a script error: needs a person
+  kFenced,        // a higher epoch is stored: nothing was written
+  kNoShard,       // `meta` is missing: nothing was written (lost Redis; take again)
+  kWatermark,     // stored W is not the expected one: nothing was written
+  kClock,         // stored clock is not the expected one: nothing was written
+  kMemory,        // Redis refuses writes for memory: nothing was written; plan again later
+  kMoving,        // the shard's cluster slot is moving, or no node serves it: nothing was written
+  kNoDictionary,  // the shard does not have the dictionary: nothing was written. Never an add's
+                  // answer
+  kUnavailable,   // not answered: it may or may not have been executed
+  kInvalid,       // keys of an unknown type or format version, or a script error: needs a person
 };
 
 template <typename T>
@@ -84,10 +88,11 @@ struct TakeReply {
   Offset watermark = 0;  // W, already raised to C or to the new log's start
   EventTime clock;
   WallTime redis_time;
-  bool is_new_log = false;           // the input's identity or extent said so
-  bool is_created = false;           // there was no `meta`
-  uint64_t unreplayable = 0;         // offsets in [start wanted, log_start) that are gone
-  std::vector<LivePartRecord> live;  // due and in flight, all of one instant
+  bool is_new_log = false;             // the input's identity or extent said so
+  bool is_created = false;             // there was no `meta`
+  uint64_t unreplayable = 0;           // offsets in [start wanted, log_start) that are gone
+  std::vector<uint32_t> dictionaries;  // that the shard has; the last one stored first
+  std::vector<LivePartRecord> live;    // due and in flight, all of one instant
 };
 
 // Figures that come with every accepted add and tick (invariant 9).
@@ -125,6 +130,8 @@ struct AddRequest {
   EventTime new_clock;
   LedgerDelta ledger;
   std::vector<AddPart> parts;  // absorbed parts before their hosts
+  // That the chunks name; null: none. Where the shard does not have it, it is stored first.
+  std::shared_ptr<const Dictionary> dictionary;
 };
 
 struct TickRequest {
@@ -132,6 +139,15 @@ struct TickRequest {
   Offset expected_watermark = 0;
   EventTime expected_clock;
   bool moves_clock = false;  // to Redis TIME, never back; else only the figures
+};
+
+// The shard forgets a dictionary. The caller writes no chunk that names it any more, nor will under
+// this epoch and W; and no part that may hold such a chunk has a deadline above `last_deadline`.
+struct DropDictionaryRequest {
+  Epoch epoch;
+  Offset expected_watermark = 0;
+  uint32_t id = 0;
+  EventTime last_deadline;
 };
 
 // Counters of `meta` (invariant 13). Spans, except: messages, rejected, filtered; unreplayable and
@@ -156,6 +172,13 @@ class IngestStore {
   // kWatermark carries the stored W in value.watermark.
   virtual void Add(ShardId shard, AddRequest request, Done<ShardFigures> done) = 0;
   virtual void Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) = 0;
+  // kNoDictionary: the shard does not have it, or something else under its name.
+  virtual void ReadDictionary(ShardId shard, uint32_t id,
+                              Done<std::shared_ptr<const Dictionary>> done) = 0;
+  // value: whether it is gone. It stays while a part with a deadline up to `last_deadline` is due
+  // or in flight.
+  virtual void DropDictionary(ShardId shard, const DropDictionaryRequest& request,
+                              Done<bool> done) = 0;
 };
 
 struct AcquireRequest {
@@ -212,7 +235,8 @@ struct LoadedPart {
   PartName name;
   std::vector<std::string> own;         // list entries, in order; references included
   std::vector<std::string> referenced;  // entries of the referenced lists, in order
-  bool is_complete = false;             // IsWhole(of the claim, this)
+  // IsWhole(of the claim, this), and not gone before its dictionary could be fetched.
+  bool is_complete = false;
 };
 
 // Whether what was loaded is what was claimed: `lengths` as in ClaimedPart; if the claim has none,
@@ -246,8 +270,9 @@ class FlushStore {
   // Read-only. Compares the epoch.
   virtual void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) = 0;
   virtual void ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) = 0;
+  // Puts the dictionaries that the entries name on `shelf`, but those that are there or are gone.
   virtual void Load(ShardId shard, const std::vector<ClaimedPart>& parts,
-                    Done<std::vector<LoadedPart>> done) = 0;
+                    std::shared_ptr<DictionaryShelf> shelf, Done<std::vector<LoadedPart>> done) = 0;
   virtual void Acknowledge(ShardId shard, const AcknowledgeRequest& request,
                            Done<AcknowledgeReply> done) = 0;
   // value: whether the claim existed.

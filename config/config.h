@@ -50,6 +50,7 @@ struct Ingest {
   Milliseconds batch_time{50};
   std::string compression = "zstd";  // none | zstd
   int compression_level = 1;
+  uint64_t dictionary_bytes = 16u << 10;  // 0: no dictionaries
   uint64_t max_index_bytes = 1u << 30;
 };
 struct Flush {

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "buffer/chunk/dictionary.h"
 #include "buffer/chunk/names.h"
 
 namespace spillway::buffer {
@@ -60,12 +61,13 @@ struct ChunkHeader {
 enum class Codec : uint8_t {
   kNone = 0,
   kZstd = 1,
-  kZstdDictionary = 2 /* reserved in the format */
+  kZstdDictionary = 2,  // its id begins the body
 };
 
 // Encodes chunks with one reusable compression context. Not thread-safe.
 class ChunkEncoder {
  public:
+  // REQUIRES: codec is kNone or kZstd; a dictionary is set by UseDictionary.
   ChunkEncoder(Codec codec, int compression_level);
   ~ChunkEncoder();
   ChunkEncoder(const ChunkEncoder&) = delete;
@@ -75,6 +77,18 @@ class ChunkEncoder {
   // make the chunk that only seals or renumbers. A body that does not shrink is stored
   // uncompressed.
   void Encode(const ChunkHeader& header, std::span<const ChunkSpan> spans, std::string& out);
+
+  // Bodies are compressed with `dictionary` from now on; null: without. Cheap if it is the same as
+  // before. Does nothing to an encoder that does not compress.
+  void UseDictionary(std::shared_ptr<const Dictionary> dictionary);
+  const std::shared_ptr<const Dictionary>& dictionary() const;
+
+  // Of all bodies so far: their size before compression, and as they are stored.
+  struct Totals {
+    uint64_t body_bytes = 0;
+    uint64_t stored_bytes = 0;
+  };
+  const Totals& totals() const;
 
  private:
   struct State;
@@ -99,7 +113,9 @@ class ChunkDecoder {
  public:
   static constexpr uint64_t kMaxBodyBytes = 64u << 20;  // a larger claimed size is DATA_LOSS
 
-  ChunkDecoder();
+  // Chunks that name a dictionary which is not on `shelf` are DATA_LOSS. Shared with those who
+  // fetch dictionaries; null: there are none.
+  explicit ChunkDecoder(std::shared_ptr<DictionaryShelf> shelf = nullptr);
   ~ChunkDecoder();
   ChunkDecoder(const ChunkDecoder&) = delete;
   ChunkDecoder& operator=(const ChunkDecoder&) = delete;

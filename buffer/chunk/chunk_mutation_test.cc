@@ -40,16 +40,29 @@ std::vector<std::string> Entries() {
                                          .is_segment = {SpanEdit::Form::kValue, 10, 4},
                                          .segment_id = {},
                                          .bytes = text}};
-  std::vector<std::string> entries(4);
+  std::vector<std::string> entries(5);
   ChunkEncoder(Codec::kNone, 1).Encode(header, spans, entries[0]);
   ChunkEncoder(Codec::kZstd, 1).Encode(header, spans, entries[1]);
   ChunkEncoder(Codec::kZstd, 1).Encode(header, {}, entries[2]);
   EncodeReference({.incarnation = 5, .offset = 123'456}, entries[3]);
+  ChunkEncoder with_dictionary(Codec::kZstd, 1);
+  with_dictionary.UseDictionary(Dictionary::Make(text));
+  with_dictionary.Encode(header, spans, entries[4]);
   return entries;
 }
 
+// With the dictionary of the entries.
+std::shared_ptr<DictionaryShelf> Shelf() {
+  auto shelf = std::make_shared<DictionaryShelf>();
+  const auto dictionary =
+      Dictionary::Make(R"({"span_id":"aaaaaaaaaaaaaaaa","attributes":{},"status":"ok ok ok"})");
+  EXPECT_TRUE(shelf->Put(dictionary->id(), dictionary->content()).ok());
+  EXPECT_TRUE(ChunkDecoder(shelf).Decode(Entries()[4]).ok());
+  return shelf;
+}
+
 TEST(ChunkMutationTest, EveryTruncationIsDataLoss) {
-  ChunkDecoder decoder;
+  ChunkDecoder decoder(Shelf());
   for (const std::string& entry : Entries()) {
     for (size_t size = 0; size < entry.size(); ++size) {
       std::string cut = entry.substr(0, size);
@@ -61,7 +74,7 @@ TEST(ChunkMutationTest, EveryTruncationIsDataLoss) {
 }
 
 TEST(ChunkMutationTest, EveryChangedByteIsDataLoss) {
-  ChunkDecoder decoder;
+  ChunkDecoder decoder(Shelf());
   for (const std::string& entry : Entries()) {
     for (size_t at = 0; at < entry.size(); ++at) {
       for (int change = 1; change < 256; ++change) {
@@ -77,7 +90,7 @@ TEST(ChunkMutationTest, EveryChangedByteIsDataLoss) {
 
 TEST(ChunkMutationTest, NoiseNeverCrashes) {
   std::mt19937_64 random(11);
-  ChunkDecoder decoder;
+  ChunkDecoder decoder(Shelf());
   for (const std::string& entry : Entries()) {
     for (int round = 0; round < 5000; ++round) {
       std::string damaged = entry;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "buffer/redis/redis_under_test.h"
+#include "tests/unit/dictionary_store_contract.h"
 
 namespace spillway::buffer {
 namespace {
@@ -123,6 +124,7 @@ const StoreFactory kCluster{"cluster",
                             [] { return std::make_unique<RedisUnderTest>(RedisKind::kCluster); }};
 
 INSTANTIATE_TEST_SUITE_P(Cluster, ShardStoreContract, ::testing::Values(kCluster));
+INSTANTIATE_TEST_SUITE_P(Cluster, DictionaryContract, ::testing::Values(kCluster));
 INSTANTIATE_TEST_SUITE_P(Cluster, ClusterStoreTest, ::testing::Values(kCluster));
 
 TEST_P(ClusterStoreTest, EachShardLivesOnTheNodeOfItsSlot) {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/log.h"
@@ -154,10 +156,15 @@ class Loading : public std::enable_shared_from_this<Loading> {
  public:
   using Loaded = std::vector<LoadedPart>;
   Loading(const RedisRoute& connection, ShardId shard, const std::vector<ClaimedPart>& parts,
-          Done<Loaded> done)
-      : connection_(connection), shard_(shard), parts_(parts), done_(std::move(done)) {}
+          std::shared_ptr<DictionaryShelf> shelf, Done<Loaded> done)
+      : connection_(connection),
+        shard_(shard),
+        parts_(parts),
+        shelf_(std::move(shelf)),
+        done_(std::move(done)) {}
 
   void Run(const ShardKeys& keys) {
+    dictionaries_ = keys.dictionaries();
     for (size_t i = 0; i < parts_.size(); ++i) {
       slots_.push_back({.part = i, .key = keys.part(parts_[i].name), .entries = {}});
       for (const PartName& reference : parts_[i].references) {
@@ -216,7 +223,38 @@ class Loading : public std::enable_shared_from_this<Loading> {
       return done_(Failed<Loaded>(shard_, result));
     }
     if (!is_wrong_type) on_reply(result.reply);
-    if (outstanding_ == 0) Finish();
+    if (outstanding_ > 0) return;
+    if (std::exchange(has_entries_, true) || !WantDictionaries()) Finish();
+  }
+  // Those that entries name and nobody here knows. False: there are none.
+  bool WantDictionaries() {
+    absl::flat_hash_map<uint32_t, std::vector<std::string>> unknown;  // and keys that name them
+    for (const Slot& slot : slots_) {
+      for (const std::string& entry : slot.entries) {
+        const uint32_t id = DictionaryIdOf(entry);
+        if (id != 0 && shelf_->Find(id) == nullptr) unknown[id].push_back(slot.key);
+      }
+    }
+    for (auto& [id, keys] : unknown) {
+      Send(Command({"HGET", dictionaries_, DictionaryIdText(id)}),
+           [this, id = id, keys = std::move(keys)](const Reply& reply) {
+             const absl::Status status = shelf_->Put(id, std::string(reply.text()));
+             if (status.ok()) return;
+             Log(LogLevel::kWarning, "dictionary cannot be had",
+                 {{"shard", shard_.value}, {"error", status}});
+             WantStill(keys);
+           });
+    }
+    return !unknown.empty();
+  }
+  // A dictionary may go as soon as the last chunk that names it has: then these keys are gone too,
+  // acknowledged by somebody else.
+  void WantStill(const std::vector<std::string>& keys) {
+    for (const std::string& key : keys) {
+      Send(Command({"EXISTS", key}), [this, key](const Reply& reply) {
+        if (reply.integer() == 0) gone_.insert(key);
+      });
+    }
   }
   void Finish() {
     Loaded loaded(parts_.size());
@@ -234,13 +272,20 @@ class Loading : public std::enable_shared_from_this<Loading> {
       loaded[i].name = parts_[i].name;
       loaded[i].is_complete = IsWhole(parts_[i], loaded[i], lengths[i]);
     }
+    for (const Slot& slot : slots_) {
+      if (gone_.contains(slot.key)) loaded[slot.part].is_complete = false;
+    }
     done_(Succeeded(std::move(loaded)));
   }
 
   const RedisRoute connection_;
   const ShardId shard_;
   const std::vector<ClaimedPart> parts_;
+  const std::shared_ptr<DictionaryShelf> shelf_;
   Done<Loaded> done_;
+  std::string dictionaries_;  // key
+  absl::flat_hash_set<std::string> gone_;
+  bool has_entries_ = false;
   std::vector<Slot> slots_;
   size_t outstanding_ = 0;
   bool has_failed_ = false;
@@ -290,6 +335,7 @@ void RedisShardStore::ClaimParts(ShardId shard, ClaimRequest request, Done<Claim
 }
 
 void RedisShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
+                           std::shared_ptr<DictionaryShelf> shelf,
                            Done<std::vector<LoadedPart>> done) {
   const RedisRoute connection = ConnectionForShard(shard);
   if (parts.empty()) {
@@ -299,7 +345,8 @@ void RedisShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
     });
     return;
   }
-  std::make_shared<Loading>(connection, shard, parts, std::move(done))->Run(KeysOf(shard));
+  std::make_shared<Loading>(connection, shard, parts, std::move(shelf), std::move(done))
+      ->Run(KeysOf(shard));
 }
 
 void RedisShardStore::Acknowledge(ShardId shard, const AcknowledgeRequest& request,

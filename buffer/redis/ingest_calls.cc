@@ -21,6 +21,18 @@ Offset LowestOffset(const LivePartRecord& part) {
   return lowest;
 }
 
+// Those of `fields`, `last` first if it is among them.
+std::vector<uint32_t> ReadDictionaryIds(absl::string_view last, const Reply& fields) {
+  std::vector<uint32_t> ids;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const uint32_t id = DictionaryIdFromText(fields[i].text());
+    if (id == 0) continue;  // not ours
+    ids.push_back(id);
+    if (fields[i].text() == last) std::swap(ids.front(), ids.back());
+  }
+  return ids;
+}
+
 // Lowest first offset of the live parts of this incarnation, and W; kNoOffset never.
 Offset LowestStart(const TakeReply& reply) {
   Offset lowest = reply.watermark;
@@ -89,10 +101,11 @@ void AddRest(Command& command, const AddPart& part) {
 
 Command MakeAdd(const ShardKeys& keys, const AddRequest& request) {
   const AddOrder order = OrderOf(request);
-  size_t arguments = 14 + 3 * order.plain.size();
+  size_t arguments = 15 + 3 * order.plain.size();
   for (const AddPart* part : order.rest) arguments += 4 + 2 * part->references.size();
-  Command command(scripts::kAdd, 4 + request.parts.size(), arguments);
-  command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight()});
+  Command command(scripts::kAdd, 5 + request.parts.size(), arguments);
+  command.AddAll(
+      {keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.dictionaries()});
   for (const AddPart* part : order.plain) command.Add(keys.part(part->name));
   for (const AddPart* part : order.rest) command.Add(keys.part(part->name));
   command.Add(EpochText(request.epoch))
@@ -107,7 +120,8 @@ Command MakeAdd(const ShardKeys& keys, const AddRequest& request) {
   }
   command.Add(order.has_payload ? "1" : "0")
       .Add(static_cast<int64_t>(order.plain.size()))
-      .Add(static_cast<int64_t>(order.new_keys));
+      .Add(static_cast<int64_t>(order.new_keys))
+      .Add(request.dictionary == nullptr ? "" : DictionaryIdText(request.dictionary->id()));
   for (const AddPart* part : order.plain) {
     AddScore(command, *part);
     command.Add(part->name.ToString());
@@ -150,8 +164,9 @@ StoreResult<ShardFigures> RedisShardStore::FiguresOf(ShardId shard,
 void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) {
   const ShardKeys keys = KeysOf(shard);
   const RedisRoute connection = ConnectionForShard(shard);
-  Command command(scripts::kTake, 5, 9);
-  command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts()});
+  Command command(scripts::kTake, 6, 9);
+  command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
+                  keys.dictionaries()});
   command.Add(kFormatVersion)
       .Add(static_cast<int64_t>(request.proposed_number))
       .Add(HexText(request.owner))
@@ -173,6 +188,7 @@ void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeR
     reply.is_new_log = r[6].integer() == 1;
     reply.is_created = r[7].integer() == 1;
     const Offset resurrected_end = r[8].integer();
+    reply.dictionaries = ReadDictionaryIds(r[9].text(), r[10]);
     const std::string epoch = EpochText(reply.epoch);
     auto finish = [this, shard, request, reply = std::move(reply), wanted, resurrected_end,
                    done = std::move(done)](LiveParts live) mutable {
@@ -218,11 +234,35 @@ void RedisShardStore::FinishTake(ShardId shard, const TakeRequest& request, Take
 }
 
 void RedisShardStore::Add(ShardId shard, AddRequest request, Done<ShardFigures> done) {
-  ConnectionForShard(shard).Send(
-      MakeAdd(KeysOf(shard), request),
-      [this, shard, done = std::move(done)](const CommandResult& result) mutable {
-        done(FiguresOf(shard, result));
-      });
+  SendAdd(shard, std::move(request), /*may_store=*/true, std::move(done));
+}
+
+// A shard without the dictionary refuses the batch: it is given it, and the batch again. That is so
+// once for each new dictionary, and after Redis was lost or set back.
+void RedisShardStore::SendAdd(ShardId shard, AddRequest request, bool may_store,
+                              Done<ShardFigures> done) {
+  Command command = MakeAdd(KeysOf(shard), request);
+  // What is kept for the second time is little without a dictionary.
+  if (request.dictionary == nullptr) request.parts.clear();
+  auto read = [this, shard, request = std::move(request), may_store,
+               done = std::move(done)](const CommandResult& result) mutable {
+    if (result.code != StoreCode::kNoDictionary) return done(FiguresOf(shard, result));
+    if (!may_store) {
+      return done({.code = StoreCode::kUnavailable,
+                   .value = {},
+                   .message = absl::StrCat("shard ", shard.value,
+                                           ": the dictionary went as soon as it was stored")});
+    }
+    const auto dictionary = request.dictionary;
+    const Epoch epoch = request.epoch;
+    auto add_again = [this, shard, request = std::move(request),
+                      done = std::move(done)](StoreResult<bool> stored) mutable {
+      if (stored.ok()) return SendAdd(shard, std::move(request), false, std::move(done));
+      done({.code = stored.code, .value = {}, .message = std::move(stored.message)});
+    };
+    StoreDictionary(shard, epoch, *dictionary, std::move(add_again));
+  };
+  ConnectionForShard(shard).Send(std::move(command), std::move(read));
 }
 
 void RedisShardStore::Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) {

@@ -24,6 +24,7 @@ class ShardKeys {
   std::string references() const { return tag_ + "r"; }
   std::string inflight() const { return tag_ + "i"; }
   std::string attempts() const { return tag_ + "a"; }
+  std::string dictionaries() const { return tag_ + "z"; }
   std::string claim(const ClaimId& id) const { return tag_ + "c" + id.ToString(); }
   std::string part(const PartName& name) const { return tag_ + "p" + name.ToString(); }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "buffer/redis/redis_under_test.h"
+#include "tests/unit/dictionary_store_contract.h"
 
 namespace spillway::buffer {
 namespace {
@@ -28,15 +29,14 @@ local redis = {
 }
 )lua";
 
-INSTANTIATE_TEST_SUITE_P(
-    Redis, ShardStoreContract,
-    ::testing::Values(StoreFactory{"plain", [] { return std::make_unique<RedisUnderTest>(); }},
-                      StoreFactory{"declared_keys",
-                                   [] {
-                                     return std::make_unique<RedisUnderTest>(RedisKind::kServer,
-                                                                             kWatchKeys);
-                                   }}),
-    [](const auto& row) { return row.param.name; });
+const auto kStores = ::testing::Values(
+    StoreFactory{"plain", [] { return std::make_unique<RedisUnderTest>(); }},
+    StoreFactory{"declared_keys",
+                 [] { return std::make_unique<RedisUnderTest>(RedisKind::kServer, kWatchKeys); }});
+std::string NameOf(const ::testing::TestParamInfo<StoreFactory>& row) { return row.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Redis, ShardStoreContract, kStores, NameOf);
+INSTANTIATE_TEST_SUITE_P(Redis, DictionaryContract, kStores, NameOf);
 
 }  // namespace
 }  // namespace spillway::buffer

@@ -42,12 +42,16 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
   void Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) override;
   void Add(ShardId shard, AddRequest request, Done<ShardFigures> done) override;
   void Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) override;
+  void ReadDictionary(ShardId shard, uint32_t id,
+                      Done<std::shared_ptr<const Dictionary>> done) override;
+  void DropDictionary(ShardId shard, const DropDictionaryRequest& request,
+                      Done<bool> done) override;
 
   void Acquire(ShardId shard, const AcquireRequest& request, Done<Epoch> done) override;
   void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) override;
   void ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) override;
   void Load(ShardId shard, const std::vector<ClaimedPart>& parts,
-            Done<std::vector<LoadedPart>> done) override;
+            std::shared_ptr<DictionaryShelf> shelf, Done<std::vector<LoadedPart>> done) override;
   void Acknowledge(ShardId shard, const AcknowledgeRequest& request,
                    Done<AcknowledgeReply> done) override;
   void Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) override;
@@ -75,6 +79,8 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
   ShardKeys KeysOf(ShardId shard) const;
   void FinishTake(ShardId shard, const TakeRequest& request, TakeReply reply, Offset wanted,
                   Offset resurrected_end, Done<TakeReply> done);
+  void SendAdd(ShardId shard, AddRequest request, bool may_store, Done<ShardFigures> done);
+  void StoreDictionary(ShardId shard, Epoch epoch, const Dictionary& dictionary, Done<bool> done);
   double MemoryRatioFor(ShardId shard) const;
   void LookAtServers();
   void SampleMemory(const ServingNode& node);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "buffer/clock_marks.h"
 #include "buffer/redis/redis_under_test.h"
+#include "tests/unit/dictionary_store_contract.h"
 
 namespace spillway::buffer {
 namespace {
@@ -21,7 +22,7 @@ using ::testing::Not;
 
 constexpr ShardId kOther{8};
 
-class RedisStoreTest : public ShardStoreContract {
+class RedisStoreTest : public DictionaryContract {
  protected:
   RedisUnderTest& redis() { return static_cast<RedisUnderTest&>(*store_); }
   RedisHand& hand() { return redis().hand(); }
@@ -53,7 +54,7 @@ TEST_P(RedisStoreTest, AForeignHashIsNotTakenForMeta) {
 }
 
 TEST_P(RedisStoreTest, AKeyOfAnotherTypeIsNamed) {
-  for (const char* suffix : {"m", "d", "r", "i", "a"}) {
+  for (const char* suffix : {"m", "d", "r", "i", "a", "z"}) {
     redis().LoseEverything();
     hand().Do({"SET", absl::StrCat("{test/7}", suffix), "foreign"});
     const auto taken = Take({.input = input_, .log_end = 5});
@@ -71,6 +72,22 @@ TEST_P(RedisStoreTest, ABatchIntoAListOfAnotherTypeIsRefusedWhole) {
   EXPECT_THAT(added.message, AllOf(HasSubstr("{test/7}p1.1"), HasSubstr("hash")));
   EXPECT_EQ(redis().KeysBesidesMeta(kShard), 1u);
   EXPECT_EQ(Summary().watermark, 0);
+}
+
+TEST_P(RedisStoreTest, ALostOrDamagedDictionaryIsSaidWhenItsChunksAreDecoded) {
+  TakeAsWriter();
+  AddWith(first_, 0, 20, 10);
+  AddWith(second_, 1, 20, 20);
+  hand().Do({"HDEL", "{test/7}z", DictionaryIdText(first_->id())});
+  hand().Do({"HSET", "{test/7}z", DictionaryIdText(second_->id()), "something else"});
+  EXPECT_EQ(Read(second_->id()).code, StoreCode::kNoDictionary);
+  const auto loaded = Load(ClaimAll().parts);
+  ASSERT_EQ(loaded.value.size(), 2u);
+  ChunkDecoder decoder(shelf_);
+  for (const LoadedPart& part : loaded.value) {
+    EXPECT_TRUE(part.is_complete) << "it is still there";
+    EXPECT_EQ(decoder.Decode(part.own.at(0)).status().code(), absl::StatusCode::kDataLoss);
+  }
 }
 
 // K9f

@@ -1,10 +1,10 @@
 -- Appends one batch of a shard: refused whole, or applied whole.
--- KEYS: meta, due, refs, inflight, then one key per part: first of the plain parts (those with a
+-- KEYS: meta, due, refs, inflight, dictionaries, then one key per part: first of the plain parts (those with a
 --       score and a chunk and without references) whose key is believed not to exist yet, then of
 --       the other plain parts, then of the rest. A plain part stands there once
 -- ARGV: epoch, expected W, expected clock, new W, new clock, messages, accepted, deduplicated,
 --       rejected, filtered, resurrected, 1 if any part has a chunk or references, number of plain
---       parts, number of those with a new key;
+--       parts, number of those with a new key, the dictionary that chunks name (empty: none);
 --       then score and name of each plain part; then the chunk of each plain part;
 --       then per part of the rest: name, score (empty: absorbed, leaves `due`), chunk (may be
 --       empty), number of references and for each of them its name and its entry
@@ -19,10 +19,14 @@ if m[1] ~= ARGV[1] then return {err = 'FENCED ' .. m[1]} end
 if m[2] ~= ARGV[2] then return {err = 'WATERMARK ' .. m[2]} end
 if m[3] ~= ARGV[3] then return {err = 'CLOCK ' .. m[3]} end
 local wrong = wrong_type(due, 'zset') or wrong_type(refs, 'hash') or wrong_type(inflight, 'zset')
+  or wrong_type(KEYS[5], 'hash')
 if wrong then return wrong end
-local plain, last_new = tonumber(ARGV[13]), 4 + ARGV[14]
+if ARGV[15] ~= '' and call('HEXISTS', KEYS[5], ARGV[15]) == 0 then
+  return {err = 'DICTIONARY ' .. ARGV[15]}
+end
+local plain, last_new = tonumber(ARGV[13]), 5 + ARGV[14]
 local first_old = last_new + 1
-if existing(5, last_new) > 0 then first_old = 5 end
+if existing(6, last_new) > 0 then first_old = 6 end
 local kinds = {}
 for i = first_old, #KEYS do
   local key = KEYS[i]
@@ -56,8 +60,8 @@ local function append(key, entries)
   kinds[key] = 'list'
 end
 
-local to_chunk = 14 + 2 * plain - 4
-for i = 5, first_old - 1, 500 do
+local to_chunk = 15 + 2 * plain - 5
+for i = 6, first_old - 1, 500 do
   local pairs_of_page, at = {}, 0
   for j = i, math.min(i + 499, first_old - 1) do
     pairs_of_page[at + 1], pairs_of_page[at + 2] = KEYS[j], ARGV[to_chunk + j]
@@ -66,12 +70,12 @@ for i = 5, first_old - 1, 500 do
   end
   call('MSET', unpack(pairs_of_page))
 end
-for i = first_old, 4 + plain do append(KEYS[i], {ARGV[to_chunk + i]}) end
-for i = 15, 14 + 2 * plain, 1000 do
-  call('ZADD', due, unpack(ARGV, i, math.min(i + 999, 14 + 2 * plain)))
+for i = first_old, 5 + plain do append(KEYS[i], {ARGV[to_chunk + i]}) end
+for i = 16, 15 + 2 * plain, 1000 do
+  call('ZADD', due, unpack(ARGV, i, math.min(i + 999, 15 + 2 * plain)))
 end
-local gone, a = {}, 15 + 3 * plain
-for i = 5 + plain, #KEYS do
+local gone, a = {}, 16 + 3 * plain
+for i = 6 + plain, #KEYS do
   local name, score, chunk, count = unpack(ARGV, a, a + 3)
   a = a + 4
   if count ~= '0' then

@@ -8,6 +8,7 @@ local tries = {
   {'HDEL', hash, '-'}, {'UNLINK', hash, set, list, text}, {'TYPE', hash}, {'EXISTS', hash}, {'TIME'},
   {'HSET', hash, 'a', '1'}, {'HINCRBY', hash, 'a', '1'}, {'HGET', hash, 'a'},
   {'HMGET', hash, 'a', 'b'}, {'HGETALL', hash}, {'HLEN', hash},
+  {'HEXISTS', hash, 'a'}, {'HKEYS', hash},
   {'ZADD', set, '1', 'a', '2', 'b'}, {'ZCARD', set}, {'ZCOUNT', set, '-inf', '1'},
   {'ZMSCORE', set, 'a', 'c'}, {'ZRANGE', set, '0', '0', 'WITHSCORES'},
   {'ZRANGEBYSCORE', set, '(1', '+inf', 'WITHSCORES', 'LIMIT', '0', '1'}, {'ZREM', set, 'a'},

@@ -1,21 +1,21 @@
 -- Becomes the ingest owner of a shard: the only script that creates `meta`.
--- KEYS: meta, due, refs, inflight, attempts
+-- KEYS: meta, due, refs, inflight, attempts, dictionaries
 -- ARGV: format, proposed epoch number, owner, cluster id, topic, topic id (empty: not known),
 --       committed offset (-1: none), start of the log, end of the log
 -- Returns: epoch number, incarnation, offset wanted ('' = the least of the live parts and W), W,
 --          clock, Redis TIME, 1 if the log is new, 1 if `meta` was created, parts below this offset
---          are counted as resurrected
+--          are counted as resurrected, the last dictionary stored or '', {dictionary …}
 -- include: common.lua
 local meta = KEYS[1]
 local counters = {'messages', 'accepted', 'rejected', 'filtered', 'deduplicated', 'acknowledged',
   'dropped', 'orphan', 'quarantined', 'resurrected', 'unreplayable', 'dead_lettered', 'released',
   'stale_acknowledges', 'carried', 'skipped', 'gap_end', 'resurrected_end'}
 local wrong = wrong_type(meta, 'hash') or wrong_type(KEYS[2], 'zset') or wrong_type(KEYS[3], 'hash')
-  or wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'hash')
+  or wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'hash') or wrong_type(KEYS[6], 'hash')
 if wrong then return wrong end
 
 local m = call('HMGET', meta, 'format', 'ingest', 'incarnation', 'watermark', 'clock', 'cluster',
-  'topic', 'topic_id', 'resurrected_end')
+  'topic', 'topic_id', 'resurrected_end', 'dictionary')
 local exists = call('EXISTS', meta) == 1
 if exists and m[1] ~= ARGV[1] then
   return {err = 'FORMAT ' .. meta .. ' has format ' .. (m[1] or 'none') .. ', this program has '
@@ -69,4 +69,4 @@ if not exists then call('HSET', meta, 'claimed', 0, 'changes', 0, 'marks', '', '
 call('HSET', meta, 'format', ARGV[1], 'ingest', micros(number) .. ':' .. ARGV[3], 'incarnation',
   incarnation, 'watermark', watermark, 'clock', clock)
 return {micros(number), incarnation, wanted, watermark, clock, micros(redis_time()),
-  is_new_log and 1 or 0, exists and 0 or 1, m[9] or 0}
+  is_new_log and 1 or 0, exists and 0 or 1, m[9] or 0, m[10] or '', call('HKEYS', KEYS[6])}

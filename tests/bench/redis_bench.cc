@@ -107,6 +107,7 @@ class Bench {
   std::minstd_rand random_;
   std::vector<std::string> spans_;
   ChunkEncoder encoder_{Codec::kZstd, 1};
+  std::shared_ptr<DictionaryShelf> shelf_ = std::make_shared<DictionaryShelf>();
   Epoch ingest_epoch_, flush_epoch_;
   uint64_t chunk_bytes_ = 0;
 };
@@ -166,7 +167,8 @@ void Bench::AddAll(const Case& row, size_t parts) {
                          .expected_clock = {watermark == 0 ? -1 : 1000},
                          .new_clock = {1000},
                          .ledger = {.messages = spans, .accepted = spans},
-                         .parts = {}};
+                         .parts = {},
+                         .dictionary = nullptr};
       watermark = request.new_watermark;
       for (size_t i = first; i < last; ++i) {
         request.parts.push_back({.name = {1, static_cast<Offset>(100'000'000 + i)},
@@ -197,7 +199,7 @@ size_t Bench::FlushAll() {
       store_.ClaimParts(
           kShard, {.epoch = flush_epoch_, .id = {1, id}, .parts = peek.value.due},
           [&](const StoreResult<Claim>& claim) {
-            store_.Load(kShard, claim.value.parts,
+            store_.Load(kShard, claim.value.parts, shelf_,
                         [&, claimed = claim.value](const StoreResult<std::vector<LoadedPart>>&) {
                           flushed += claimed.parts.size();
                           store_.Acknowledge(kShard,

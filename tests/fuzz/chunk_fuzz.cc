@@ -1,6 +1,7 @@
 // Any bytes as a list entry: decoded or DATA_LOSS; what was decoded survives another round.
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/check.h"
@@ -21,8 +22,17 @@ void CheckSame(const Chunk& a, const Chunk& b) {
   }
 }
 
+// Noise hardly ever names it; what is encoded again does.
+constexpr char kDictionary[] =
+    R"({"span_id":"aaaaaaaaaaaaaaaa","attributes":{},"status":"ok ok ok"})";
+
 void CheckEntry(absl::string_view entry) {
-  static ChunkDecoder decoder;
+  static const auto dictionary = Dictionary::Make(kDictionary);
+  static ChunkDecoder decoder([] {
+    auto shelf = std::make_shared<DictionaryShelf>();
+    CHECK(shelf->Put(dictionary->id(), kDictionary).ok(), "its id names it");
+    return shelf;
+  }());
   static ChunkEncoder encoder(Codec::kNone, 1);
   const auto chunk = decoder.Decode(entry);
   const auto header = DecodeHeader(entry.substr(0, kMaxHeaderBytes));
@@ -33,6 +43,14 @@ void CheckEntry(absl::string_view entry) {
   const auto again = decoder.Decode(encoded);
   CHECK(again.ok(), "what was encoded can be decoded");
   CheckSame(*chunk, *again);
+
+  static ChunkEncoder compressing(Codec::kZstd, 1);
+  compressing.UseDictionary(dictionary);
+  encoded.clear();
+  compressing.Encode(chunk->header, chunk->spans, encoded);
+  const auto decompressed = decoder.Decode(encoded);
+  CHECK(decompressed.ok(), "what was encoded with a dictionary can be decoded");
+  CheckSame(*chunk, *decompressed);
 }
 
 }  // namespace

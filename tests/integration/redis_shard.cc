@@ -241,7 +241,7 @@ std::optional<buffer::Claim> RedisShard::ClaimDue() {
 std::vector<LeftMessage> RedisShard::Assemble(const buffer::Claim& claim) {
   using Loaded = std::vector<buffer::LoadedPart>;
   const auto loaded = Call<Loaded>([&](buffer::Done<Loaded> done) {
-    redis_.flush().Load(shard_, claim.parts, std::move(done));
+    redis_.flush().Load(shard_, claim.parts, shelf_, std::move(done));
   });
   EXPECT_TRUE(loaded.ok()) << loaded.message;
   std::vector<LeftMessage> messages;

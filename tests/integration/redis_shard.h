@@ -86,7 +86,8 @@ class RedisShard {
   const segment::Limits limits_;
   span::SpanParser parser_;
   buffer::ChunkEncoder encoder_;
-  buffer::ChunkDecoder decoder_;
+  std::shared_ptr<buffer::DictionaryShelf> shelf_ = std::make_shared<buffer::DictionaryShelf>();
+  buffer::ChunkDecoder decoder_{shelf_};
   std::deque<std::string> bytes_;              // the input log, and
   std::vector<ingest::ParsedMessage> parsed_;  // what was read from it
   std::unique_ptr<segment::ShardIndex> index_;

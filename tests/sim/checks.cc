@@ -58,6 +58,8 @@ bool Checks::HasLeft(const InputRecord& record) const {
 }
 
 void Checks::AfterStep() {
+  const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
+  if (shard != nullptr && !shard->HasItsDictionaries()) Fail("a chunk without its dictionary");
   const Offset low = plane_.committed();
   if (low == low_) return;
   if (low < low_) return Fail(absl::StrCat("C fell from ", low_, " to ", low));

@@ -18,7 +18,8 @@ class Checks {
  public:
   Checks(const Mix& mix, DataPlane& plane, const InputLog& input);
 
-  // After every step: no offset below C is undelivered, and C never falls.
+  // After every step: no offset below C is undelivered, C never falls, and every chunk in Redis has
+  // its dictionary.
   void AfterStep();
   // The input starts again at offset 0, and so does C.
   void OnNewLog();

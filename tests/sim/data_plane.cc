@@ -30,8 +30,26 @@ bool FlushOwner::PollIfDue() {
   return true;
 }
 
+namespace {
+
+// Dictionaries come and go within seconds, and serve well below what they cost elsewhere.
+ingest::Options OptionsOf(test_support::SeededRandom& random) {
+  ingest::Options options;
+  options.codec = random.Chance(0.8) ? buffer::Codec::kZstd : buffer::Codec::kNone;
+  ingest::DictionaryLimits& dictionary = options.dictionary;
+  dictionary.bytes = options.codec == buffer::Codec::kZstd ? 500 : 0;
+  dictionary.sample_spans = 1 + random.Below(8);
+  dictionary.sample_every = 1 + random.Below(3);
+  dictionary.window_spans = 1 + random.Below(8);
+  dictionary.worse = 1.0;
+  dictionary.interval = std::chrono::seconds(random.Below(10));
+  return options;
+}
+
+}  // namespace
+
 DataPlane::DataPlane(test_support::SeededRandom& random, Policy policy)
-    : world(random.Next(), static_cast<int>(kOwners)),
+    : world{random.Next(), static_cast<int>(kOwners), OptionsOf(random)},
       random_(random),
       policy_(std::move(policy)),
       flushers_(kOwners) {

@@ -22,9 +22,21 @@ constexpr int kShortRounds = 150;
 constexpr int kLongRounds = 300;
 
 const char* NameOf(StoreCall call) {
-  static constexpr const char* kNames[] = {"take",    "add",     "tick", "acquire",
-                                           "peek",    "claim",   "load", "acknowledge",
-                                           "release", "summary", "audit"};
+  static constexpr const char* kNames[] = {"take",
+                                           "add",
+                                           "tick",
+                                           "acquire",
+                                           "peek",
+                                           "claim",
+                                           "load",
+                                           "acknowledge",
+                                           "release",
+                                           "summary",
+                                           "audit",
+                                           "list shards",
+                                           "read dictionary",
+                                           "store dictionary",
+                                           "drop dictionary"};
   return kNames[static_cast<size_t>(call)];
 }
 const char* NameOf(StoreFault fault) {

@@ -23,6 +23,8 @@ class Simulation {
   // Empty: all is well; else the first rule that was broken.
   std::string Run();
 
+  uint64_t dictionaries_dropped() const { return plane_.world.store.dictionaries_dropped(); }
+
   // How often Redis was set back to a time whose watermark is below C (conformance K9b).
   int dangerous_rollbacks() const { return dangerous_rollbacks_; }
 

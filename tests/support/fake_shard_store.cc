@@ -1,7 +1,6 @@
 #include "tests/support/fake_shard_store.h"
 
 #include <algorithm>
-#include <set>
 
 #include "buffer/chunk/chunk.h"
 #include "buffer/ledger.h"
@@ -22,135 +21,6 @@ StoreResult<T> NoShard() {
   return Refuse<T>(StoreCode::kNoShard, "NO_SHARD");
 }
 
-bool Differs(const std::string& stored, const std::string& found) {
-  return !stored.empty() && !found.empty() && stored != found;
-}
-bool Differs(const InputIdentity& stored, const InputIdentity& found) {
-  return Differs(stored.cluster_id, found.cluster_id) || Differs(stored.topic, found.topic) ||
-         Differs(stored.topic_id, found.topic_id);
-}
-void FillIn(std::string& stored, const std::string& found) {
-  if (!found.empty()) stored = found;
-}
-void FillIn(InputIdentity& stored, const InputIdentity& found) {
-  FillIn(stored.cluster_id, found.cluster_id);
-  FillIn(stored.topic, found.topic);
-  FillIn(stored.topic_id, found.topic_id);
-}
-
-Offset LowestOffset(const FakeShard& shard, const PartName& name) {
-  Offset lowest = name.offset;
-  if (const auto it = shard.references.find(name); it != shard.references.end()) {
-    for (const PartName& reference : it->second) lowest = std::min(lowest, reference.offset);
-  }
-  return lowest;
-}
-
-template <typename Visit>
-void VisitLive(const FakeShard& shard, Visit visit) {
-  for (const auto& [name, deadline] : shard.due) visit(name, deadline, true);
-  for (const auto& [id, claim] : shard.claims) {
-    for (const auto& [name, deadline] : claim.parts) visit(name, deadline, false);
-  }
-}
-
-std::vector<PartName> ReferencesOf(const FakeShard& shard, const PartName& name) {
-  const auto it = shard.references.find(name);
-  return it == shard.references.end() ? std::vector<PartName>() : it->second;
-}
-uint64_t LengthOf(const FakeShard& shard, const PartName& name) {
-  const auto it = shard.lists.find(name);
-  return it == shard.lists.end() ? 0 : it->second.size();
-}
-std::string HeaderPrefix(const FakeShard& shard, const PartName& name) {
-  const auto it = shard.lists.find(name);
-  return it == shard.lists.end() ? "" : it->second.back().substr(0, kMaxHeaderBytes);
-}
-
-void StartNewIncarnation(FakeShard& shard) {
-  const Ledger old = shard.ledger;
-  ++shard.incarnation;
-  shard.ledger = Ledger();
-  shard.ledger.carried = old.carried + old.accepted - old.acknowledged - old.deduplicated -
-                         old.dropped - old.dead_lettered - old.quarantined;
-  shard.gap_end = 0;
-  shard.resurrected_end = 0;
-}
-
-bool Writes(const AddRequest& request) {
-  return std::ranges::any_of(
-      request.parts, [](const AddPart& p) { return !p.chunk.empty() || !p.references.empty(); });
-}
-
-void AppendPart(FakeShard& shard, const AddPart& part) {
-  auto& list = shard.lists[part.name];
-  for (const PartName& reference : part.references) {
-    list.emplace_back();
-    EncodeReference(reference, list.back());
-    shard.references[part.name].push_back(reference);
-    shard.references.erase(reference);
-  }
-  if (!part.chunk.empty()) list.push_back(part.chunk);
-  if (list.empty()) shard.lists.erase(part.name);
-  if (part.is_absorbed) {
-    shard.due.erase(part.name);
-  } else {
-    shard.due[part.name] = part.deadline;
-  }
-}
-
-Claim DescribeClaim(const FakeShard& shard, const ClaimId& id, bool counts_entries, WallTime now) {
-  const FakeShard::ClaimState& state = shard.claims.at(id);
-  Claim claim{.id = id, .lease_end = state.lease_end, .parts = {}};
-  for (const auto& [name, deadline] : state.parts) {
-    ClaimedPart part{.name = name,
-                     .deadline = deadline,
-                     .due_since = shard.marks.PassedAt(deadline, now),
-                     .references = ReferencesOf(shard, name),
-                     .list_lengths = {},
-                     .part_bytes = 0};
-    if (counts_entries || !part.references.empty()) {
-      part.list_lengths.push_back(LengthOf(shard, name));
-      for (const PartName& r : part.references) part.list_lengths.push_back(LengthOf(shard, r));
-    }
-    const auto header = DecodeHeader(HeaderPrefix(shard, name));
-    if (header.ok()) part.part_bytes = header->part_bytes;
-    claim.parts.push_back(std::move(part));
-  }
-  return claim;
-}
-
-// The list of a due part is gone: so is the part.
-void OrphanPart(FakeShard& shard, const PeekedPart& part) {
-  ++shard.ledger.orphan;
-  shard.attempts.erase(part.name);
-  shard.references.erase(part.name);
-  for (const PartName& reference : part.references) shard.lists.erase(reference);
-}
-
-bool IsWhole(const FakeShard& shard, const FakeShard::ClaimState& claim,
-             const AcknowledgeRequest& request) {
-  if (claim.lease_end != request.lease_end || claim.parts.size() != request.parts.size()) {
-    return false;
-  }
-  std::set<PartName> names;
-  for (const auto& [name, deadline] : claim.parts) names.insert(name);
-  return std::ranges::all_of(request.parts, [&](const ClaimedPart& part) {
-    return names.erase(part.name) > 0 && part.references == ReferencesOf(shard, part.name);
-  });
-}
-
-uint64_t SpansIn(const FakeShard& shard, const PartName& name) {
-  const auto it = shard.lists.find(name);
-  if (it == shard.lists.end()) return 0;
-  uint64_t spans = 0;
-  for (const std::string& entry : it->second) {
-    const auto header = DecodeHeader(absl::string_view(entry).substr(0, kMaxHeaderBytes));
-    if (header.ok()) spans += header->span_count;
-  }
-  return spans;
-}
-
 // Why a write of an ingest owner is refused (AddRequest and TickRequest prove themselves alike);
 // empty: it is not.
 template <typename Request>
@@ -169,32 +39,6 @@ std::optional<StoreResult<ShardFigures>> RefusalOf(const FakeShard* shard, const
 }
 
 }  // namespace
-
-std::optional<EventTime> FakeShard::LowestOutstanding() const {
-  std::optional<EventTime> lowest;
-  VisitLive(*this, [&](const PartName&, EventTime deadline, bool) {
-    lowest = std::min(lowest.value_or(deadline), deadline);
-  });
-  return lowest;
-}
-
-uint64_t FakeShard::Backlog() const {
-  uint64_t parts = 0;
-  VisitLive(*this, [&](const PartName&, EventTime deadline, bool is_in_due) {
-    if (!is_in_due || deadline <= clock) ++parts;
-  });
-  return parts;
-}
-
-Offset FakeShard::LowestLiveOffset() const {
-  Offset lowest = kNoOffset;
-  VisitLive(*this, [&](const PartName& name, EventTime, bool) {
-    if (name.incarnation != incarnation) return;
-    const Offset first = LowestOffset(*this, name);
-    if (lowest == kNoOffset || first < lowest) lowest = first;
-  });
-  return lowest;
-}
 
 FakeShardStore::FakeShardStore() : is_alive_(std::make_shared<bool>(true)) {}
 FakeShardStore::FakeShardStore(Poster poster)
@@ -281,9 +125,63 @@ void FakeShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeRe
                      [this, shard, request] { return DoTake(shard, request); });
 }
 void FakeShardStore::Add(ShardId shard, AddRequest request, Done<ShardFigures> done) {
-  Perform<ShardFigures>(
-      StoreCall::kAdd, shard, std::move(done),
-      [this, shard, request = std::move(request)] { return DoAdd(shard, request); });
+  SendAdd(shard, std::make_shared<const AddRequest>(std::move(request)), /*may_store=*/true,
+          std::move(done));
+}
+void FakeShardStore::SendAdd(ShardId shard, std::shared_ptr<const AddRequest> request,
+                             bool may_store, Done<ShardFigures> done) {
+  auto read = [this, shard, request, may_store,
+               done = std::move(done)](StoreResult<ShardFigures> result) mutable {
+    if (result.code != StoreCode::kNoDictionary) return done(std::move(result));
+    if (!may_store) return done(Refuse<ShardFigures>(StoreCode::kUnavailable, "DICTIONARY"));
+    auto add_again = [this, shard, request,
+                      done = std::move(done)](const StoreResult<bool>& stored) mutable {
+      if (stored.ok()) return SendAdd(shard, request, false, std::move(done));
+      done(Refuse<ShardFigures>(stored.code, stored.message));
+    };
+    Perform<bool>(StoreCall::kStoreDictionary, shard, std::move(add_again),
+                  [this, shard, request] { return StoreDictionary(shard, *request); });
+  };
+  Perform<ShardFigures>(StoreCall::kAdd, shard, std::move(read),
+                        [this, shard, request] { return DoAdd(shard, *request); });
+}
+StoreResult<bool> FakeShardStore::StoreDictionary(ShardId id, const AddRequest& request) {
+  FakeShard* shard = this->shard(id);
+  if (shard == nullptr) return NoShard<bool>();
+  if (shard->ingest_epoch != request.epoch) return Refuse<bool>(StoreCode::kFenced, "FENCED");
+  if (is_memory_full_) return Refuse<bool>(StoreCode::kMemory, "OOM");
+  shard->last_dictionary = request.dictionary->id();
+  shard->dictionaries[shard->last_dictionary] = request.dictionary;
+  return Accept(true);
+}
+void FakeShardStore::ReadDictionary(ShardId shard, uint32_t id,
+                                    Done<std::shared_ptr<const Dictionary>> done) {
+  using Found = std::shared_ptr<const Dictionary>;
+  Perform<Found>(StoreCall::kReadDictionary, shard, std::move(done), [this, shard, id] {
+    const FakeShard* state = this->shard(shard);
+    if (state == nullptr || !state->dictionaries.contains(id)) {
+      return Refuse<Found>(StoreCode::kNoDictionary, "not there");
+    }
+    return Accept(state->dictionaries.at(id));
+  });
+}
+void FakeShardStore::DropDictionary(ShardId shard, const DropDictionaryRequest& request,
+                                    Done<bool> done) {
+  Perform<bool>(StoreCall::kDropDictionary, shard, std::move(done),
+                [this, shard, request] { return DoDropDictionary(shard, request); });
+}
+StoreResult<bool> FakeShardStore::DoDropDictionary(ShardId id,
+                                                   const DropDictionaryRequest& request) {
+  FakeShard* shard = this->shard(id);
+  if (shard == nullptr) return NoShard<bool>();
+  if (shard->ingest_epoch != request.epoch) return Refuse<bool>(StoreCode::kFenced, "FENCED");
+  if (shard->watermark != request.expected_watermark) {
+    return Refuse<bool>(StoreCode::kWatermark, "WATERMARK");
+  }
+  const auto lowest = shard->LowestOutstanding();
+  if (lowest.has_value() && *lowest <= request.last_deadline) return Accept(false);
+  dictionaries_dropped_ += shard->dictionaries.erase(request.id);
+  return Accept(true);
 }
 void FakeShardStore::Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) {
   Perform<ShardFigures>(StoreCall::kTick, shard, std::move(done),
@@ -307,9 +205,10 @@ void FakeShardStore::ClaimParts(ShardId shard, ClaimRequest request, Done<Claim>
                  [this, shard, request = std::move(request)] { return DoClaim(shard, request); });
 }
 void FakeShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
+                          std::shared_ptr<DictionaryShelf> shelf,
                           Done<std::vector<LoadedPart>> done) {
   using Loaded = std::vector<LoadedPart>;
-  Perform<Loaded>(StoreCall::kLoad, shard, std::move(done), [this, shard, parts] {
+  Perform<Loaded>(StoreCall::kLoad, shard, std::move(done), [this, shard, parts, shelf] {
     static const FakeShard kNothing;
     const FakeShard* state = this->shard(shard);
     if (state == nullptr) state = &kNothing;
@@ -326,6 +225,7 @@ void FakeShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
         out.referenced.insert(out.referenced.end(), list.begin(), list.end());
       }
       out.is_complete = IsWhole(part, out, lengths);
+      for (const auto* entries : {&out.own, &out.referenced}) FetchFor(*entries, *state, *shelf);
     }
     return Accept(std::move(loaded));
   });
@@ -415,6 +315,12 @@ StoreResult<TakeReply> FakeShardStore::DoTake(ShardId id, const TakeRequest& req
     reply.live.push_back(std::move(record));
   });
   if (has_commit) shard.resurrected_end = std::max(shard.resurrected_end, request.committed);
+  for (const auto& [dictionary, content] : shard.dictionaries) {
+    reply.dictionaries.push_back(dictionary);
+    if (dictionary == shard.last_dictionary) {
+      std::swap(reply.dictionaries.front(), reply.dictionaries.back());
+    }
+  }
   reply.epoch = shard.ingest_epoch;
   reply.incarnation = shard.incarnation;
   reply.watermark = shard.watermark;
@@ -426,6 +332,9 @@ StoreResult<TakeReply> FakeShardStore::DoTake(ShardId id, const TakeRequest& req
 StoreResult<ShardFigures> FakeShardStore::DoAdd(ShardId id, const AddRequest& request) {
   FakeShard* shard = this->shard(id);
   if (auto refused = RefusalOf(shard, request)) return *std::move(refused);
+  if (request.dictionary != nullptr && !shard->dictionaries.contains(request.dictionary->id())) {
+    return Refuse<ShardFigures>(StoreCode::kNoDictionary, "DICTIONARY");
+  }
   if (is_memory_full_ && Writes(request)) return Refuse<ShardFigures>(StoreCode::kMemory, "OOM");
   for (const AddPart& part : request.parts) AppendPart(*shard, part);
   Ledger& ledger = shard->ledger;

@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
-#include "buffer/clock_marks.h"
 #include "buffer/shard_store.h"
+#include "tests/support/fake_shard.h"
 
 namespace spillway::buffer {
 
@@ -37,6 +37,9 @@ enum class StoreCall {
   kSummary,
   kAudit,
   kListShards,  // of no shard: asked about as shard 0
+  kReadDictionary,
+  kStoreDictionary,
+  kDropDictionary,
 };
 
 enum class StoreFault {
@@ -47,34 +50,6 @@ enum class StoreFault {
   kHold,          // neither executed nor answered before ReleaseHeld
   kRefuseMemory,  // kMemory (of an add that writes something)
   kMoving,        // not executed, answered kMoving
-};
-
-// What one shard's keys hold. Public for tests to look at, and to damage.
-struct FakeShard {
-  struct ClaimState {
-    Epoch epoch;
-    WallTime lease_end;
-    std::vector<std::pair<PartName, EventTime>> parts;
-  };
-  uint32_t incarnation = 1;
-  InputIdentity input;
-  Epoch ingest_epoch, flush_epoch;
-  Offset watermark = 0;
-  EventTime clock;
-  ClockMarks marks;
-  Ledger ledger;
-  Offset gap_end = 0;          // offsets below are counted as unreplayable already
-  Offset resurrected_end = 0;  // parts below are counted as resurrected already
-  std::map<PartName, EventTime> due;
-  std::map<PartName, std::vector<std::string>> lists;
-  std::map<PartName, std::vector<PartName>> references;
-  std::map<PartName, uint32_t> attempts;
-  std::map<ClaimId, ClaimState> claims;
-
-  std::optional<EventTime> LowestOutstanding() const;
-  uint64_t Backlog() const;
-  // Lowest first offset of a live part of this incarnation, references included.
-  Offset LowestLiveOffset() const;
 };
 
 class FakeShardStore : public IngestStore, public FlushStore, public ShardReader {
@@ -91,11 +66,15 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   void Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) override;
   void Add(ShardId shard, AddRequest request, Done<ShardFigures> done) override;
   void Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) override;
+  void ReadDictionary(ShardId shard, uint32_t id,
+                      Done<std::shared_ptr<const Dictionary>> done) override;
+  void DropDictionary(ShardId shard, const DropDictionaryRequest& request,
+                      Done<bool> done) override;
   void Acquire(ShardId shard, const AcquireRequest& request, Done<Epoch> done) override;
   void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) override;
   void ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) override;
   void Load(ShardId shard, const std::vector<ClaimedPart>& parts,
-            Done<std::vector<LoadedPart>> done) override;
+            std::shared_ptr<DictionaryShelf> shelf, Done<std::vector<LoadedPart>> done) override;
   void Acknowledge(ShardId shard, const AcknowledgeRequest& request,
                    Done<AcknowledgeReply> done) override;
   void Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) override;
@@ -125,6 +104,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   Shards Snapshot() const { return shards_; }
   void Restore(Shards snapshot) { shards_ = std::move(snapshot); }
   void LoseEverything() { shards_.clear(); }
+  uint64_t dictionaries_dropped() const { return dictionaries_dropped_; }
   // Null: the shard has no `meta`.
   FakeShard* shard(ShardId id);
   Shards& shards() { return shards_; }
@@ -136,6 +116,10 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   template <typename T>
   void Answer(Done<T> done, StoreResult<T> result);
 
+  void SendAdd(ShardId shard, std::shared_ptr<const AddRequest> request, bool may_store,
+               Done<ShardFigures> done);
+  StoreResult<bool> StoreDictionary(ShardId id, const AddRequest& request);
+  StoreResult<bool> DoDropDictionary(ShardId id, const DropDictionaryRequest& request);
   StoreResult<TakeReply> DoTake(ShardId id, const TakeRequest& request);
   StoreResult<ShardFigures> DoAdd(ShardId id, const AddRequest& request);
   StoreResult<ShardFigures> DoTick(ShardId id, const TickRequest& request);
@@ -151,6 +135,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   WallTime now_{1'704'067'200'000'000};
   double memory_ratio_ = 0;
   bool is_memory_full_ = false;
+  uint64_t dictionaries_dropped_ = 0;
   FaultHook faults_;
   Poster poster_;
   std::deque<Task> callbacks_;  // if there is no poster

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/dictionary_store_contract.h"
 #include "tests/unit/shard_store_contract.h"
 
 namespace spillway::buffer {
@@ -25,7 +26,7 @@ class FakeUnderTest : public StoreUnderTest {
     const FakeShard* shard = store_.shard(id);
     if (shard == nullptr) return 0;
     return shard->lists.size() + shard->claims.size() * 2 + !shard->due.empty() +
-           !shard->references.empty() + !shard->attempts.empty();
+           !shard->references.empty() + !shard->attempts.empty() + !shard->dictionaries.empty();
   }
   void DeleteList(ShardId id, const PartName& name) override {
     store_.shard(id)->lists.erase(name);
@@ -38,6 +39,10 @@ class FakeUnderTest : public StoreUnderTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(Fake, ShardStoreContract,
+                         ::testing::Values(StoreFactory{
+                             "memory", [] { return std::make_unique<FakeUnderTest>(); }}));
+
+INSTANTIATE_TEST_SUITE_P(Fake, DictionaryContract,
                          ::testing::Values(StoreFactory{
                              "memory", [] { return std::make_unique<FakeUnderTest>(); }}));
 

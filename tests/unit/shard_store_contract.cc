@@ -68,7 +68,7 @@ StoreResult<std::vector<LoadedPart>> ShardStoreContract::Load(
     const std::vector<ClaimedPart>& parts) {
   using Loaded = std::vector<LoadedPart>;
   return Call<Loaded>(
-      [&](Done<Loaded> done) { store_->flush().Load(kShard, parts, std::move(done)); });
+      [&](Done<Loaded> done) { store_->flush().Load(kShard, parts, shelf_, std::move(done)); });
 }
 StoreResult<AcknowledgeReply> ShardStoreContract::Acknowledge(const AcknowledgeRequest& request) {
   return Call<AcknowledgeReply>([&](Done<AcknowledgeReply> done) {
@@ -100,7 +100,8 @@ AddRequest ShardStoreContract::NextAdd(std::vector<AddPart> parts, uint64_t span
           .expected_clock = clock_,
           .new_clock = {clock_ms},
           .ledger = {.messages = spans, .accepted = spans},
-          .parts = std::move(parts)};
+          .parts = std::move(parts),
+          .dictionary = nullptr};
 }
 StoreResult<ShardFigures> ShardStoreContract::AddNext(std::vector<AddPart> parts, uint64_t spans,
                                                       int64_t clock_ms) {

@@ -91,6 +91,7 @@ class ShardStoreContract : public ::testing::TestWithParam<StoreFactory> {
   InputIdentity input_{.cluster_id = "cluster", .topic = "ingest-spans", .topic_id = "t1"};
   Offset log_start_ = 0, log_end_ = 1'000'000;
   Epoch ingest_epoch_, flush_epoch_;
+  std::shared_ptr<DictionaryShelf> shelf_ = std::make_shared<DictionaryShelf>();
   uint32_t incarnation_ = 1;
   Offset watermark_ = 0;
   EventTime clock_;

@@ -152,7 +152,7 @@ void ClaimRun::LoadMore() {
   }
   if (chosen.empty()) return;  // until another claim makes room
   is_calling_ = true;
-  context_.store.Load(context_.shard, claimed,
+  context_.store.Load(context_.shard, claimed, context_.shelf,
                       [weak = weak_from_this(), chosen = std::move(chosen)](
                           StoreResult<std::vector<buffer::LoadedPart>> result) {
                         if (const auto self = weak.lock())

@@ -53,12 +53,13 @@ class ClaimHost {
 // worker has given the claim up: they find out through a weak_ptr.
 class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
  public:
-  struct Context {  // borrowed but for the ids
+  struct Context {  // borrowed but for the ids and the shelf
     buffer::FlushStore& store;
     kafka::Producer& producer;
     ClaimHost& host;
     buffer::ChunkDecoder& decoder;
-    LogLimiter& log_limit;  // of lines about single messages and parts
+    std::shared_ptr<buffer::DictionaryShelf> shelf;  // the decoder's
+    LogLimiter& log_limit;                           // of lines about single messages and parts
     const FlushOptions& options;
     ShardId shard;
     RandomSource random;

@@ -164,10 +164,10 @@ void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
   } else if (auto* run = std::get_if<RunClaim>(&action)) {
     SPILLWAY_FAILPOINT("flush.claim.held");
     const buffer::ClaimId claim_id = run->claim.id;
-    shard.runs[claim_id] =
-        std::make_shared<ClaimRun>(ClaimRun::Context{parts_.store, parts_.producer, *this, decoder_,
-                                                     log_limit_, options_, id, parts_.random},
-                                   std::move(*run));
+    shard.runs[claim_id] = std::make_shared<ClaimRun>(
+        ClaimRun::Context{parts_.store, parts_.producer, *this, decoder_, shelf_, log_limit_,
+                          options_, id, parts_.random},
+        std::move(*run));
     RequestPoll();
   } else if (std::holds_alternative<StopClaims>(action)) {
     for (const auto& [claim_id, held] : shard.runs) held->Stop();

@@ -81,7 +81,9 @@ class FlushEngine final : private ClaimHost {
   std::shared_ptr<bool> is_alive_;
 
   LogLimiter log_limit_;  // shared by the claims
-  buffer::ChunkDecoder decoder_;
+  const std::shared_ptr<buffer::DictionaryShelf> shelf_ =
+      std::make_shared<buffer::DictionaryShelf>();
+  buffer::ChunkDecoder decoder_{shelf_};
   uint64_t next_serial_ = 1;  // of shards: one given back and got again is another
   Shards shards_;
   ShardId polled_first_;  // turn by turn, so that no shard has the room to itself

@@ -14,6 +14,11 @@ IngestWorker::IngestWorker(WorkerParts parts, const Options& options)
       options_(options),
       letters_(parts_.producer, options.input_topic, options.dead_letter_topic),
       encoder_(options.codec, options.compression_level),
+      dictionaries_(options.dictionary, {.clock = parts_.clock,
+                                         .offload =
+                                             [&loop = parts_.loop](Task work, Task done) {
+                                               loop.Offload(std::move(work), std::move(done));
+                                             }}),
       wake_timer_(parts_.loop, [this] { OnWakeTimer(); }),
       housekeeping_(parts_.loop, [this] { OnHousekeeping(); }),
       drain_timer_(parts_.loop, [this] {
@@ -156,6 +161,7 @@ void IngestWorker::OnAssigned(const std::vector<ShardId>& shards) {
                                                            .letters = letters_,
                                                            .parser = parser_,
                                                            .encoder = encoder_,
+                                                           .dictionaries = dictionaries_,
                                                            .host = *this,
                                                            .totals = totals_[shard],
                                                            .highest_epoch = highest_epoch_});

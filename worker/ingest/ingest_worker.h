@@ -100,6 +100,7 @@ class IngestWorker final : public worker::WorkerRole,
   DeadLetterOutbox letters_;
   span::SpanParser parser_;
   buffer::ChunkEncoder encoder_;
+  DictionaryKeeper dictionaries_;
   uint64_t highest_epoch_ = 0;
   std::map<ShardId, ShardTotals> totals_;
   std::array<std::chrono::milliseconds, wire::kCauseCount>

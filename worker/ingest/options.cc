@@ -30,6 +30,9 @@ Options OptionsFrom(const config::Config& config) {
   options.delivery_timeout = config.output.delivery_timeout;
   options.drain_timeout = config.flush.drain_timeout;
   options.codec = config.ingest.compression == "none" ? buffer::Codec::kNone : buffer::Codec::kZstd;
+  if (options.codec != buffer::Codec::kNone) {
+    options.dictionary.bytes = config.ingest.dictionary_bytes;
+  }
   options.compression_level = config.ingest.compression_level;
   return options;
 }

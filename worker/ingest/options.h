@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "buffer/chunk/chunk.h"
 #include "config/config.h"
+#include "worker/ingest/dictionary_policy.h"
 #include "worker/segment/shard_index.h"
 
 namespace spillway::ingest {
@@ -27,6 +28,7 @@ struct Options {
   Duration drain_timeout = std::chrono::seconds(20);
   buffer::Codec codec = buffer::Codec::kZstd;
   int compression_level = 1;
+  DictionaryLimits dictionary;
 
   // A batch ends here whatever its bytes: what one script call may have to do is bounded.
   size_t batch_messages = 10'000;

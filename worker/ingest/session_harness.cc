@@ -19,6 +19,16 @@ std::string SpanText(char trace, char id, char parent, const std::string& name) 
   return text;
 }
 
+namespace {
+
+// Too few and too short for zstd's trainer; any bytes do.
+std::shared_ptr<const buffer::Dictionary> TrainFromAFew(const DictionarySamples& samples,
+                                                        size_t most_bytes) {
+  return buffer::Dictionary::Make(samples.bytes.substr(0, most_bytes));
+}
+
+}  // namespace
+
 TestWorker::TestWorker(kafka::FakeKafka& kafka, buffer::FakeShardStore& store,
                        const FakeClock& clock, const Options& options, uint64_t seed)
     : consumer(kafka, kTopic, *this),
@@ -28,7 +38,14 @@ TestWorker::TestWorker(kafka::FakeKafka& kafka, buffer::FakeShardStore& store,
       options_(options),
       random_(seed),
       letters_(producer, kTopic, kLetters),
-      encoder_(buffer::Codec::kNone, 0),
+      encoder_(options.codec, 1),
+      dictionaries_(options.dictionary,
+                    {.clock = clock,
+                     .offload =
+                         [this](DictionaryKeeper::Task work, DictionaryKeeper::Task done) {
+                           offloaded_.emplace_back(std::move(work), std::move(done));
+                         },
+                     .train = TrainFromAFew}),
       next_retry_(clock.Now()) {}
 
 TestWorker::~TestWorker() = default;
@@ -41,6 +58,7 @@ void TestWorker::OnAssigned(const std::vector<ShardId>&) {
                                                                  .letters = letters_,
                                                                  .parser = parser_,
                                                                  .encoder = encoder_,
+                                                                 .dictionaries = dictionaries_,
                                                                  .host = *this,
                                                                  .totals = totals_,
                                                                  .highest_epoch = highest_epoch_});
@@ -73,6 +91,13 @@ bool TestWorker::RunDue() {
     next_retry_ = now + std::chrono::seconds(1);
     letters_.Retry();
   }
+  if (!offloaded_.empty()) {
+    auto [work, done] = std::move(offloaded_.front());
+    offloaded_.pop_front();
+    work();
+    done();
+    return true;
+  }
   if (session_ == nullptr) return false;
   const bool is_due = wants_turn_ || (wake_.has_value() && *wake_ <= now);
   if (!is_due) return false;
@@ -82,7 +107,13 @@ bool TestWorker::RunDue() {
   return true;
 }
 
-Harness::Harness(uint64_t seed, int workers) : seed_(seed) {
+Options TestOptions() {
+  Options options;
+  options.codec = buffer::Codec::kNone;
+  return options;
+}
+
+Harness::Harness(uint64_t seed, int workers, const Options& base) : options(base), seed_(seed) {
   options.input_topic = kTopic;
   options.dead_letter_topic = kLetters;
   options.max_index_bytes = 0;
@@ -182,10 +213,11 @@ void Harness::Flush() {
     store.ClaimParts(kShard, request, [&](StoreResult<Claim> r) { claim = r.value; });
     store.RunCallbacks();
     std::vector<LoadedPart> loaded;
-    store.Load(kShard, claim.parts,
+    const auto shelf = std::make_shared<DictionaryShelf>();
+    store.Load(kShard, claim.parts, shelf,
                [&](StoreResult<std::vector<LoadedPart>> r) { loaded = r.value; });
     store.RunCallbacks();
-    ChunkDecoder decoder;
+    ChunkDecoder decoder(shelf);
     uint64_t spans = 0;
     for (const LoadedPart& part : loaded) {
       DeliveredPart& out = delivered.emplace_back();

@@ -3,6 +3,7 @@
 #ifndef SPILLWAY_WORKER_INGEST_SESSION_HARNESS_H_
 #define SPILLWAY_WORKER_INGEST_SESSION_HARNESS_H_
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,6 +45,7 @@ class TestWorker final : public kafka::ConsumerListener, public SessionHost {
   std::optional<Instant> next_wake() const { return wake_; }
   ShardSession* session() { return session_.get(); }
   void Crash();  // forgets the session; the group does not know
+  const DictionaryKeeper& dictionaries() const { return dictionaries_; }
 
   void OnAssigned(const std::vector<ShardId>& shards) override;
   void OnRevoked(const std::vector<ShardId>& shards, bool lost) override;
@@ -66,6 +68,8 @@ class TestWorker final : public kafka::ConsumerListener, public SessionHost {
   DeadLetterOutbox letters_;
   span::SpanParser parser_;
   buffer::ChunkEncoder encoder_;
+  DictionaryKeeper dictionaries_;
+  std::deque<std::pair<DictionaryKeeper::Task, DictionaryKeeper::Task>> offloaded_;
   ShardTotals totals_;
   uint64_t highest_epoch_ = 0;
   std::unique_ptr<ShardSession> session_;
@@ -74,9 +78,12 @@ class TestWorker final : public kafka::ConsumerListener, public SessionHost {
   Instant next_retry_;
 };
 
+// Without compression.
+Options TestOptions();
+
 class Harness {
  public:
-  explicit Harness(uint64_t seed = 1, int workers = 1);
+  explicit Harness(uint64_t seed = 1, int workers = 1, const Options& base = TestOptions());
 
   // Lets everything happen that needs no time.
   void Settle();

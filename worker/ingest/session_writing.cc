@@ -42,8 +42,12 @@ void ShardSession::StartBatch(Instant now) {
     return;
   }
   next_batch_ = gate_.state() == wire::GateState::kSlow ? now + parts_.options.slow_interval : now;
+  parts_.dictionaries.Learn(current_);
+  parts_.encoder.UseDictionary(parts_.dictionaries.current());
+  retiring_.OnUse(CurrentDictionary(), LastDeadlineOfNow());
   const segment::BatchPlan plan = PlanBatch(*index_, current_, RedisNow());
   sent_add_ = RequestFor(epoch_, plan, current_, parts_.encoder);
+  parts_.dictionaries.OnEncoded(plan.accepted, parts_.encoder.totals());
   SPILLWAY_FAILPOINT("ingest.add.planned");
   SendAdd();
   // The next batch is parsed while Redis works on this one.
@@ -191,7 +195,61 @@ void ShardSession::Observe(const ShardFigures& figures) {
     inputs_.is_memory_refused = false;
   index_->Observe(figures.clock, figures.lowest_outstanding);
   MaybeCommit();
+  MaybeDropDictionary(figures.lowest_outstanding);
   UpdateGate(now);
+}
+
+// ---- dictionaries
+
+void ShardSession::TakeDictionaries(const buffer::TakeReply& reply) {
+  last_taken_deadline_ = reply.clock;
+  for (const buffer::LivePartRecord& part : reply.live) {
+    last_taken_deadline_ = std::max(last_taken_deadline_, part.deadline);
+  }
+  // Not the index's clock, which still has to come there.
+  retiring_.OnTaken(reply.dictionaries,
+                    std::max(last_taken_deadline_, reply.clock + parts_.options.limits.max_age));
+  if (!parts_.dictionaries.wants_one() || reply.dictionaries.empty()) return;
+  is_adopting_ = true;
+  parts_.store.ReadDictionary(shard_, reply.dictionaries.front(),
+                              [this, attempt = std::weak_ptr<bool>(attempt_)](
+                                  StoreResult<std::shared_ptr<const buffer::Dictionary>> result) {
+                                if (attempt.expired()) return;
+                                is_adopting_ = false;
+                                if (result.ok()) parts_.dictionaries.Adopt(std::move(result.value));
+                              });
+}
+
+// What its next batch is encoded with; 0: none.
+uint32_t ShardSession::CurrentDictionary() const {
+  const auto& current = parts_.dictionaries.current();
+  return current == nullptr ? 0 : current->id();
+}
+
+// No part that has been opened so far gets a deadline above this: it is due max_age after its first
+// span at the latest, but for those that were live at take under other limits.
+EventTime ShardSession::LastDeadlineOfNow() const {
+  return std::max(last_taken_deadline_, index_->clock() + parts_.options.limits.max_age);
+}
+
+// Right after figures; the script looks again. No call is under way, so W is what we know, and an
+// add that comes later finds out by itself if it needs what is dropped here.
+void ShardSession::MaybeDropDictionary(std::optional<EventTime> lowest_outstanding) {
+  if (is_adopting_ || is_dropping_) return;
+  const auto retired = retiring_.Droppable(lowest_outstanding, CurrentDictionary());
+  if (!retired.has_value()) return;
+  is_dropping_ = true;
+  parts_.store.DropDictionary(shard_,
+                              {.epoch = epoch_,
+                               .expected_watermark = index_->watermark(),
+                               .id = retired->id,
+                               .last_deadline = retired->last_deadline},
+                              [this, id = retired->id, attempt = std::weak_ptr<bool>(attempt_)](
+                                  const StoreResult<bool>& result) {
+                                if (attempt.expired()) return;
+                                is_dropping_ = false;
+                                if (result.ok() && result.value) retiring_.OnDropped(id);
+                              });
 }
 
 // Only right after figures that proved our epoch and W (invariant 9).

@@ -141,6 +141,7 @@ void ShardSession::OnTaken(TakenShard taken) {
     }
   }
   index_ = std::make_unique<segment::ShardIndex>(parts_.options.limits, state);
+  TakeDictionaries(reply);
   position_ = taken.start;
   Log(LogLevel::kInfo, "shard taken",
       {{"shard", shard_.value},
@@ -244,7 +245,7 @@ void ShardSession::GiveUp(absl::string_view why, Duration backoff) {
   collecting_.Clear();
   current_.Clear();
   call_ = Call::kNone;
-  is_committing_ = false;
+  is_committing_ = is_adopting_ = is_dropping_ = false;
   phase_ = Phase::kWaiting;
   // Jitter: owners that fence each other must not go on in step.
   const auto jitter =

@@ -13,9 +13,11 @@
 #include "kafka/consumer.h"
 #include "proto/wire/worker_report.h"
 #include "worker/ingest/dead_letters.h"
+#include "worker/ingest/dictionary_keeper.h"
 #include "worker/ingest/gate.h"
 #include "worker/ingest/incident.h"
 #include "worker/ingest/options.h"
+#include "worker/ingest/retiring_dictionaries.h"
 #include "worker/ingest/shard_taking.h"
 #include "worker/ingest/work_batch.h"
 #include "worker/segment/shard_index.h"
@@ -44,7 +46,8 @@ struct ShardTotals {
   IncidentCounts incidents;
 };
 
-// Borrowed; all outlive the session. Parser and encoder are shared by the sessions of a loop.
+// Borrowed; all outlive the session. Parser, encoder and dictionary are shared by the sessions of a
+// loop.
 struct SessionParts {
   const Options& options;
   const Clock& clock;
@@ -53,6 +56,7 @@ struct SessionParts {
   DeadLetterOutbox& letters;
   span::SpanParser& parser;
   buffer::ChunkEncoder& encoder;
+  DictionaryKeeper& dictionaries;
   SessionHost& host;
   ShardTotals& totals;
   uint64_t& highest_epoch;  // number that this process has seen, of any shard
@@ -129,6 +133,10 @@ class ShardSession {
   void BatchApplied();
   void Observe(const buffer::ShardFigures& figures);
   void MaybeCommit();
+  void TakeDictionaries(const buffer::TakeReply& reply);
+  uint32_t CurrentDictionary() const;
+  EventTime LastDeadlineOfNow() const;
+  void MaybeDropDictionary(std::optional<EventTime> lowest_outstanding);
   void UpdateGate(Instant now);
   void ApplyReading();
   void FinishDrain();
@@ -168,6 +176,10 @@ class ShardSession {
   Instant redis_time_at_;  // when that came
   std::unique_ptr<segment::ShardIndex> index_;
   WorkBatch collecting_, current_;
+  RetiringDictionaries retiring_;
+  EventTime last_taken_deadline_;  // of the parts that were live at take
+  bool is_adopting_ = false;
+  bool is_dropping_ = false;
   Call call_ = Call::kNone;
   buffer::AddRequest sent_add_;
   buffer::TickRequest sent_tick_;

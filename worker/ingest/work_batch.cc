@@ -89,6 +89,7 @@ buffer::AddRequest RequestFor(Epoch epoch, const segment::BatchPlan& plan, const
   request.ledger.accepted = plan.accepted;
   request.ledger.deduplicated = plan.deduplicated;
   request.ledger.rejected = plan.rejected;
+  request.dictionary = encoder.dictionary();
   request.parts.reserve(plan.writes.size());
   AddAbsorbed(plan, request.parts);
   std::vector<buffer::ChunkSpan> spans;
