@@ -11,6 +11,7 @@
 #   has_java                                      whether a real Kafka can run here
 #
 # Nothing outlives the shell that started it. Ports are free ones where none is given.
+# SPILLWAY_KAFKA_PROPERTIES: further lines of the broker's configuration.
 # SPILLWAY_REDIS_SERVER: another server's program than redis-server, Valkey's say.
 
 SPILLWAY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -123,6 +124,7 @@ group.min.session.timeout.ms=1000
 num.network.threads=2
 num.io.threads=4
 log.index.size.max.bytes=1048576
+${SPILLWAY_KAFKA_PROPERTIES:-}
 PROPERTIES
 }
 

@@ -29,6 +29,7 @@ class Account:
     spans_in: int = 0
     lost: list = dataclasses.field(default_factory=list)  # (name, places)
     unknown: int = 0  # spans that left and never came
+    disordered: list = dataclasses.field(default_factory=list)  # flush ids: spans not in the order of the input
     copies: int = 0  # spans that left again
     by_loss: int = 0  # of these: read again after a loss of Redis
     repeated_spans: int = 0  # the others
@@ -45,6 +46,8 @@ def account(places, messages, losses, contents=None):
     seen, used = {}, {}
     for flush_id, spans in messages:
         is_repeated = False
+        if not is_in_order([places[span] for span in spans if span in places]):
+            result.disordered.append(flush_id)
         for span in spans:
             if span not in places:
                 result.unknown += 1
@@ -62,6 +65,19 @@ def account(places, messages, losses, contents=None):
             result.repeated_messages.append(flush_id)
     result.lost = [(span, places[span]) for span in places if seen.get(span, 0) < contents.get(span, 1)]
     return result
+
+
+def is_in_order(places):
+    """Whether one place of each, of one partition, can be chosen so that offsets only grow."""
+    for partition in {at for at, _ in places[0]} if places else ():
+        last = -1
+        for spans in places:
+            last = min((offset for at, offset in spans if at == partition and offset > last), default=None)
+            if last is None:
+                break
+        else:
+            return True
+    return not places
 
 
 def times_lost(places, losses, contents=1):

@@ -53,6 +53,12 @@ def test_spans_that_never_left_are_lost():
     assert result.unknown == 1 and result.copies == 0
 
 
+def test_spans_leave_in_the_order_of_the_input_counting_any_of_their_copies():
+    places = {"a": [(0, 10)], "b": [(0, 11), (0, 13)], "c": [(0, 12)], "d": [(1, 20)]}
+    messages = [("f", ["a", "b", "c"]), ("g", ["a", "c", "b"]), ("h", ["c", "a"]), ("i", ["a", "d"]), ("j", ["x"])]
+    assert explain.account(places, messages, []).disordered == ["h", "i"]
+
+
 def test_spans_that_share_a_name_all_leave():
     assert explain.account(PLACES, [("f", ["a", "b", "a", "c"])], [], {"a": 2}).copies == 0
     assert explain.account(PLACES, [("f", ["a", "b", "c"])], [], {"a": 2}).lost == [("a", [(0, 10)])]

@@ -93,9 +93,11 @@ class Redis:
 class Kafka:
     """A single-node KRaft broker. It keeps its port and its data when it is killed and started again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, **properties):
+        """`properties` of the broker; names with underscores for dots."""
         self.folder = pathlib.Path(folder)
         self.port = free_port()
+        self.properties = "\n".join(f"{name.replace('_', '.')}={value}" for name, value in properties.items())
         self.start()
         self.admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
 
@@ -103,7 +105,8 @@ class Kafka:
         script = ROOT / "deploy/lib/services.sh"
         self.process = subprocess.Popen(
             ["bash", "-c", f'. "{script}" && run_kafka "$1" "$2"', "kafka", str(self.folder), str(self.port)],
-            stdout=subprocess.PIPE, stderr=open(str(self.folder) + ".log", "ab"), start_new_session=True, text=True)
+            stdout=subprocess.PIPE, stderr=open(str(self.folder) + ".log", "ab"), start_new_session=True, text=True,
+            env={**os.environ, "SPILLWAY_KAFKA_PROPERTIES": self.properties})
         self.brokers = self.process.stdout.readline().strip()
         assert self.brokers, f"Kafka did not start: see {self.folder}.log"
 
