@@ -48,8 +48,9 @@ function(spillway_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
-# spillway_fuzzer(name SOURCES sources… DEPS targets… [SEEDS folder]): one libFuzzer binary, run for a
-# short while by CTest under the label `fuzz`, from the seeds. Nothing unless SPILLWAY_FUZZERS.
+# spillway_fuzzer(name SOURCES sources… DEPS targets… [SEEDS folder]): one libFuzzer binary, run for
+# SPILLWAY_FUZZ_SECONDS by CTest under the label `fuzz`, from the seeds. Nothing unless SPILLWAY_FUZZERS.
+set(SPILLWAY_FUZZ_SECONDS 20 CACHE STRING "How long CTest runs each fuzzer")
 function(spillway_fuzzer name)
   if(NOT SPILLWAY_FUZZERS)
     return()
@@ -60,7 +61,8 @@ function(spillway_fuzzer name)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   # New inputs go to the first folder; a crash leaves its input beside it.
   file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${name}-corpus)
-  add_test(NAME ${name} COMMAND ${name} -seed=1 -max_total_time=20 -max_len=16384
+  add_test(NAME ${name} COMMAND ${name} -seed=1 -max_total_time=${SPILLWAY_FUZZ_SECONDS} -max_len=16384
     ${CMAKE_CURRENT_BINARY_DIR}/${name}-corpus ${arg_SEEDS})
-  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
+  math(EXPR timeout "${SPILLWAY_FUZZ_SECONDS} + 100")
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT ${timeout})
 endfunction()

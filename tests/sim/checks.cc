@@ -58,6 +58,7 @@ bool Checks::HasLeft(const InputRecord& record) const {
 }
 
 void Checks::AfterStep() {
+  if (!plane_.world.store.misuse().empty()) return Fail(plane_.world.store.misuse());
   const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
   if (shard != nullptr && !shard->HasItsDictionaries()) Fail("a chunk without its dictionary");
   const Offset low = plane_.committed();
@@ -74,8 +75,9 @@ void Checks::OnNewLog() { low_ = 0; }
 
 bool Checks::IsQuiet() {
   const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
-  return shard != nullptr && plane_.committed() == input_.end() && shard->due.empty() &&
-         shard->claims.empty() && shard->lists.empty() && shard->references.empty();
+  return shard != nullptr && plane_.committed() == input_.end() &&
+         shard->watermark == input_.end() && shard->due.empty() && shard->claims.empty() &&
+         shard->lists.empty() && shard->references.empty();
 }
 
 std::string Checks::Position() const {

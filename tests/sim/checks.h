@@ -18,12 +18,12 @@ class Checks {
  public:
   Checks(const Mix& mix, DataPlane& plane, const InputLog& input);
 
-  // After every step: no offset below C is undelivered, C never falls, and every chunk in Redis has
-  // its dictionary.
+  // After every step: no offset below C is undelivered, C never falls, nothing is written to what
+  // can be claimed, and every chunk in Redis has its dictionary.
   void AfterStep();
   // The input starts again at offset 0, and so does C.
   void OnNewLog();
-  // Whether nothing is left to do: C at the end of the log, nothing but meta in Redis.
+  // Whether nothing is left to do: C and W at the end of the log, nothing but meta in Redis.
   bool IsQuiet();
   // Once it is quiet.
   void AtEnd();

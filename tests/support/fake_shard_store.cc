@@ -4,6 +4,7 @@
 
 #include "buffer/chunk/chunk.h"
 #include "buffer/ledger.h"
+#include "tests/support/shard_misuse.h"
 
 namespace spillway::buffer {
 namespace {
@@ -336,7 +337,10 @@ StoreResult<ShardFigures> FakeShardStore::DoAdd(ShardId id, const AddRequest& re
     return Refuse<ShardFigures>(StoreCode::kNoDictionary, "DICTIONARY");
   }
   if (is_memory_full_ && Writes(request)) return Refuse<ShardFigures>(StoreCode::kMemory, "OOM");
-  for (const AddPart& part : request.parts) AppendPart(*shard, part);
+  for (const AddPart& part : request.parts) {
+    if (misuse_.empty()) misuse_ = MisuseBy(*shard, part);
+    AppendPart(*shard, part);
+  }
   Ledger& ledger = shard->ledger;
   ledger.messages += request.ledger.messages;
   ledger.accepted += request.ledger.accepted;

@@ -108,6 +108,8 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   // Null: the shard has no `meta`.
   FakeShard* shard(ShardId id);
   Shards& shards() { return shards_; }
+  // What an accepted add should never have done; empty: nothing. Redis would let it.
+  const std::string& misuse() const { return misuse_; }
 
  private:
   template <typename T>
@@ -136,6 +138,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   double memory_ratio_ = 0;
   bool is_memory_full_ = false;
   uint64_t dictionaries_dropped_ = 0;
+  std::string misuse_;
   FaultHook faults_;
   Poster poster_;
   std::deque<Task> callbacks_;  // if there is no poster
