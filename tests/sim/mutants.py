@@ -18,7 +18,7 @@ from dataclasses import dataclass
 class Sim:
     """Runs of the whole data plane: seeds 1 to `seeds` of one mix."""
     mix: str
-    seeds: int = 60
+    seeds: int = 240
     target = "data_plane_sim"
 
     @property
