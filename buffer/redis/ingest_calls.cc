@@ -71,10 +71,10 @@ AddOrder OrderOf(const AddRequest& request) {
     order.has_payload |= !part.chunk.empty() || !part.references.empty();
   }
   // A part has the name of the span that opened it: what W has not passed does not exist yet.
-  const auto old_keys = std::ranges::stable_partition(order.plain, [&](const AddPart* part) {
-    return part->name.offset >= request.expected_watermark;
-  });
-  order.new_keys = order.plain.size() - old_keys.size();
+  const auto first_old = std::stable_partition(
+      order.plain.begin(), order.plain.end(),
+      [&](const AddPart* part) { return part->name.offset >= request.expected_watermark; });
+  order.new_keys = static_cast<size_t>(first_old - order.plain.begin());
   return order;
 }
 

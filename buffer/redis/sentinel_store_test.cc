@@ -66,7 +66,10 @@ TEST_F(SentinelStoreTest, AKilledMasterIsFollowedByItsReplica) {
 TEST_F(SentinelStoreTest, APlannedFailoverIsFollowed) {
   ASSERT_TRUE(Take().ok());
   WaitForTheReplicaToHaveIt();
-  ASSERT_TRUE(AskRedis(sentinel_->port(), {"SENTINEL", "FAILOVER", "main"}).ok());
+  // It has no replica to promote before it has heard from it, which takes up to ten seconds.
+  ASSERT_TRUE(WaitForRedis(sentinel_->port(), {"SENTINEL", "FAILOVER", "main"}, "OK",
+                           std::chrono::seconds(20))
+                  .ok());
   ASSERT_TRUE(WaitForRedis(sentinel_->port(), {"SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"},
                            absl::StrCat(sentinel_->server(1).port()), std::chrono::seconds(20))
                   .ok());

@@ -403,9 +403,9 @@ class Fleet:
         return sum(int(ledger.get(counter, 0)) for ledger in ledgers for counter in counters)
 
     def live_keys(self):
-        """Keys of the shards that hold anything but counters: none once everything has left."""
+        """Keys of the shards that hold anything but counters and dictionaries: none once everything has left."""
         keys = self.redis.client.scan_iter(match=f"{{{self.config['namespace']}/*", count=1000)
-        return [key.decode() for key in keys if not key.endswith(b"}m")]
+        return [key.decode() for key in keys if not key.endswith((b"}m", b"}z"))]
 
     def residual(self):
         """What the ledgers cannot explain, once nothing is live."""

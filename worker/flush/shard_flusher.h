@@ -78,6 +78,11 @@ struct FlusherRoom {
   bool may_claim = true;  // not paused, and bytes in flight below the limit
 };
 
+struct PendingClaim {
+  buffer::ClaimRequest request;
+  bool to_dead_letters = false;
+};
+
 // Not thread-safe. Made when the shard is assigned, thrown away when is_gone().
 class ShardFlusher {
  public:
@@ -103,11 +108,6 @@ class ShardFlusher {
 
  private:
   enum class Call { kNone, kAcquire, kPeek, kClaim, kReleaseStale };
-  struct PendingClaim {
-    buffer::ClaimRequest request;
-    bool to_dead_letters = false;
-  };
-
   void OnEvent(const Tick&, Instant) {}
   void OnEvent(const Wanted& event, Instant now);
   void OnEvent(Acquired& event, Instant now);
