@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <utility>
 
@@ -10,10 +11,13 @@ namespace {
 
 constexpr size_t kMarkBytes = 16;
 
+// Of what no script has written, the nearest that a double holds exactly; 0 for what is no number.
 int64_t ReadDouble(absl::string_view bytes) {
+  constexpr double kHighest = int64_t{1} << 53;
   uint64_t bits = 0;
   for (size_t i = 8; i-- > 0;) bits = bits << 8 | static_cast<uint8_t>(bytes[i]);
-  return static_cast<int64_t>(std::bit_cast<double>(bits));
+  const auto number = std::bit_cast<double>(bits);
+  return std::isnan(number) ? 0 : static_cast<int64_t>(std::clamp(number, -kHighest, kHighest));
 }
 
 // Leaves out marks whose neighbours are closer to each other than a quarter of their age.
@@ -56,8 +60,10 @@ WallTime ClockMarks::PassedAt(EventTime deadline, WallTime now) const {
 std::chrono::milliseconds ClockMarks::Lateness(std::optional<EventTime> deadline, EventTime clock,
                                                WallTime now) const {
   if (!deadline.has_value() || clock < *deadline) return std::chrono::milliseconds(0);
-  const int64_t late_us = now.us - PassedAt(*deadline, now).us;
-  return std::chrono::milliseconds(std::max<int64_t>(late_us, 0) / 1000);
+  const WallTime since = PassedAt(*deadline, now);
+  if (now.us <= since.us) return std::chrono::milliseconds(0);
+  const uint64_t late_us = static_cast<uint64_t>(now.us) - static_cast<uint64_t>(since.us);
+  return std::chrono::milliseconds(static_cast<int64_t>(late_us / 1000));
 }
 
 }  // namespace spillway::buffer

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <string>
+
 namespace spillway::buffer {
 namespace {
 
@@ -17,6 +20,15 @@ TEST(ClockMarksTest, SayWhenADeadlinePassed) {
   EXPECT_EQ(marks.Lateness(EventTime{150}, {200}, {9 * kSecond}), std::chrono::seconds(7));
   EXPECT_EQ(marks.Lateness(EventTime{250}, {200}, {9 * kSecond}), std::chrono::seconds(0));
   EXPECT_EQ(marks.Lateness(std::nullopt, {200}, {9 * kSecond}), std::chrono::seconds(0));
+}
+
+TEST(ClockMarksTest, TakesWhatNoScriptHasWritten) {
+  const std::string infinite("\0\0\0\0\0\0\xf0\x7f", 8), no_number("\0\0\0\0\0\0\xf8\x7f", 8);
+  const ClockMarks marks = ClockMarks::FromBytes(no_number + no_number + infinite + infinite);
+  EXPECT_EQ(marks.PassedAt({0}, {5}), WallTime{0});
+  EXPECT_EQ(marks.PassedAt({1}, {5}), WallTime{int64_t{1} << 53});
+  EXPECT_EQ(marks.Lateness(EventTime{0}, {0}, {INT64_MIN}), std::chrono::milliseconds(0));
+  EXPECT_EQ(marks.Lateness(EventTime{0}, {0}, {INT64_MAX}).count(), INT64_MAX / 1000);
 }
 
 TEST(ClockMarksTest, KeepOnlyTheLastWhenNothingIsOutstanding) {

@@ -19,6 +19,9 @@
 namespace spillway::buffer {
 namespace {
 
+// A reply that announces an array of more is an error: hiredis makes room for what is announced.
+constexpr int64_t kMaxElements = 1 << 20;
+
 timeval ToTimeval(Duration duration) {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
   return {.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
@@ -136,6 +139,8 @@ absl::Status RedisConnection::OpenContext() {
   context_ = redisAsyncConnectWithOptions(&options);
   if (context_ == nullptr) return absl::ResourceExhaustedError("out of memory");
   if (context_->err != 0) return absl::UnavailableError(context_->errstr);
+  context_->c.reader->maxelements = kMaxElements;
+  RefuseUnaskedReplies(context_->c.reader, *this);
   if (endpoint.is_tls) RETURN_IF_ERROR(StartTls());
   context_->data = new Link{this};
   context_->dataCleanup = &Callbacks::DropData;

@@ -18,6 +18,7 @@
 #include "buffer/redis/command.h"
 #include "buffer/redis/endpoint.h"
 #include "buffer/redis/reply.h"
+#include "buffer/redis/unasked_reply.h"
 
 struct redisAsyncContext;
 struct redisSSLContext;
@@ -64,7 +65,7 @@ struct CommandResult {
 // now (LOADING, READONLY, …) were not executed: they, and all later ones, wait and are sent again
 // in their order, for at most `retry_limit`. A script the server does not know is sent with its
 // text. Loop thread only.
-class RedisConnection {
+class RedisConnection final : private ReplyExpectation {
  public:
   using OnResult = absl::AnyInvocable<void(const CommandResult&)>;
   using OnState = absl::AnyInvocable<void(const ConnectionState&)>;
@@ -97,6 +98,7 @@ class RedisConnection {
   };
   struct Callbacks;  // hiredis' C callbacks
 
+  bool IsReplyExpected() const override { return !sent_.empty(); }
   static CallPtr NewCall(Command command, OnResult done);
   std::string Aim() const;  // what is being done while there is no connection
   void Connect();

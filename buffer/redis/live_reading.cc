@@ -10,6 +10,8 @@ namespace spillway::buffer {
 namespace {
 
 constexpr uint64_t kPartsPerPage = 1000;
+// Asked for at a time: however many parts there are said to be, no more than come.
+constexpr uint64_t kPagesAhead = 4;
 constexpr size_t kHeadersPerPage = 200;
 
 }  // namespace
@@ -27,10 +29,14 @@ void LiveReading::WantPage(uint64_t rank) {
   command.Add(static_cast<int64_t>(rank)).Add(static_cast<int64_t>(kPartsPerPage));
   Want(std::move(command), [this, rank](const Reply& reply) {
     AddParts(reply[3], true);
-    if (rank != 0) return;
+    const uint64_t count = reply[3].size() < 3 * kPartsPerPage ? 0 : reply[2].count();
+    if (rank != 0) {
+      if (rank + kPagesAhead * kPartsPerPage < count) WantPage(rank + kPagesAhead * kPartsPerPage);
+      return;
+    }
     live_.clock = {reply[1].integer()};
-    for (uint64_t next = kPartsPerPage; next < reply[2].count(); next += kPartsPerPage) {
-      WantPage(next);
+    for (uint64_t page = 1; page <= kPagesAhead && page * kPartsPerPage < count; ++page) {
+      WantPage(page * kPartsPerPage);
     }
     for (size_t i = 0; i < reply[4].size(); ++i) {
       InflightClaim claim;

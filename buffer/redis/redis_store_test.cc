@@ -217,8 +217,8 @@ TEST_P(RedisStoreTest, TakenShardsAreListed) {
 TEST_P(RedisStoreTest, LivePartsOfManyPagesAreReadAgainWhenTheyChange) {
   TakeAsWriter();
   std::vector<AddPart> parts;
-  for (Offset i = 0; i < 2'500; ++i) parts.push_back(NewPart(i, i < 500 ? 20 : 90));
-  AddNext(std::move(parts), 2'500, 20);
+  for (Offset i = 0; i < 7'500; ++i) parts.push_back(NewPart(i, i < 500 ? 20 : 90));
+  AddNext(std::move(parts), 7'500, 20);
   Acquire();
   const auto due = Peek(flush_epoch_, 100).value.due;
   std::optional<StoreResult<TakeReply>> taken;
@@ -229,7 +229,7 @@ TEST_P(RedisStoreTest, LivePartsOfManyPagesAreReadAgainWhenTheyChange) {
                              [&](StoreResult<Claim> r) { claimed = std::move(r); });
   redis().RunUntil([&] { return taken.has_value() && claimed.has_value(); });
   ASSERT_EQ(taken->code, StoreCode::kOk) << taken->message;
-  EXPECT_EQ(taken->value.live.size(), 2'500u);
+  EXPECT_EQ(taken->value.live.size(), 7'500u);
   EXPECT_EQ(std::ranges::count_if(taken->value.live, [](const auto& p) { return !p.is_in_due; }),
             100);
 }
