@@ -70,10 +70,16 @@ class Deaths:
     def load(self, point):
         """Spans with some invalid messages among them; returns once the first are in Redis."""
         before = self.fleet.ledger_sum("messages")
-        load = Load(self.fleet, spans=1500, rate=1500, seed=1000 + sum(map(len, self.loads.values())), spread=0.02,
+        # An owner has something to commit when it is revoked only while C moves.
+        needs_moving_c = point == "ingest.revoke.commit_sent"
+        load = Load(self.fleet, spans=18_000 if needs_moving_c else 1500, rate=1500,
+                    seed=1000 + sum(map(len, self.loads.values())), spread=0.02,
                     options=("--invalid-ratio", "0.02", "--rootless-ratio", "0"))
         self.loads[point].append(load)
         wait_until(lambda: self.fleet.ledger_sum("messages") > before + 100, "load arrives")
+        if needs_moving_c:
+            low = self.fleet.metric("spillway_shard_low_watermark")
+            wait_until(lambda: self.fleet.metric("spillway_shard_low_watermark") > low + 100, "C moves")
 
     def provoke(self, point, role):
         """Brings about what a load alone does not."""

@@ -218,7 +218,7 @@ def test_an_evicting_redis_is_refused_at_start(make_fleet):
     fleet.start(wait_healthy=False)
     code, text = fleet.cli("wait", "ingest", "--for", "healthy", "--timeout", "30s")
     assert code == 1 and "78" in text, (code, text)
-    assert lines(fleet, "maxmemory-policy is allkeys-lru")
+    assert wait_until(lambda: lines(fleet, "is allkeys-lru"), "the log names the policy")
     fleet.stop()
     fleet.config["redis"]["allow_eviction"] = True
     fleet.start()
