@@ -9,7 +9,8 @@ from redis_deployments import RedisCluster, RedisSentinel, SlotMove
 from load import Load, assert_exactly_once, assert_nothing_lost, written
 
 SHARDS = 8
-POOLS = [{"name": "ingest", "role": "ingest", "replicas": 2}, {"name": "flush", "role": "flush", "replicas": 2}]
+INGEST_WORKERS = 2
+POOLS = [{"name": "ingest", "role": "ingest", "replicas": INGEST_WORKERS}, {"name": "flush", "role": "flush", "replicas": 2}]
 
 
 @pytest.fixture
@@ -28,6 +29,13 @@ def sentinel(session_folder):
 
 def shard_of(fleet, number):
     return next((s for s in fleet.shards() if int(s.get("shard", 0)) == number), {})
+
+
+def is_settled(fleet):
+    """Every shard is at work, and every ingest worker has some: the group will not move them any more."""
+    shards = fleet.shards()
+    owners = {shard.get("ingestWorker") for shard in shards if shard.get("gate", {}).get("state") == "GATE_STATE_OPEN"}
+    return len(shards) == SHARDS and len(owners) == INGEST_WORKERS and None not in owners
 
 
 def gate_cause(fleet, number):
@@ -49,6 +57,7 @@ def test_slots_move_under_load(make_fleet, cluster):
     """K9d: half moved, gate `redis_moving`, others go on; finished; abandoned. Nothing lost, nothing twice."""
     fleet = make_fleet(partitions=SHARDS, redis=cluster, config={"pools": POOLS}).start()
     assert len({cluster.node_of(fleet.meta_key(shard)) for shard in range(SHARDS)}) == 3
+    wait_until(lambda: is_settled(fleet), "the group has settled", 60.0)
     load = Load(fleet, spans=120_000, rate=3_000)  # long enough for a slow machine too
     wait_until(lambda: written(fleet) > 2000, "load arrives")
     for shard in (0, 1):
@@ -57,15 +66,15 @@ def test_slots_move_under_load(make_fleet, cluster):
         move.move_half()
         wait_until(lambda: gate_cause(fleet, shard) == "CAUSE_REDIS_MOVING", "the gate says so")
         others_go_on(fleet, {shard})
-        resting = watermarks(fleet)[shard]
+        resting = watermarks(fleet).get(shard, 0)
         move.finish()
-        wait_until(lambda: watermarks(fleet)[shard] > resting, "the shard goes on where it is now")
+        wait_until(lambda: watermarks(fleet).get(shard, 0) > resting, "the shard goes on where it is now")
     move = SlotMove(cluster, fleet.meta_key(2))
     move.begin()
     wait_until(lambda: gate_cause(fleet, 2) == "CAUSE_REDIS_MOVING", "the gate says so")
-    resting = watermarks(fleet)[2]
+    resting = watermarks(fleet).get(2, 0)
     move.abandon()
-    wait_until(lambda: watermarks(fleet)[2] > resting, "the shard goes on where it was")
+    wait_until(lambda: watermarks(fleet).get(2, 0) > resting, "the shard goes on where it was")
     assert load.is_running()
     assert_exactly_once(load.check())
 
@@ -78,6 +87,7 @@ def test_a_node_stops_its_own_shards_only(make_fleet, cluster):
     node = cluster.node_of(fleet.meta_key(0))
     mine = {shard for shard in range(SHARDS) if cluster.node_of(fleet.meta_key(shard)) == node}
     assert 0 < len(mine) < SHARDS
+    wait_until(lambda: is_settled(fleet), "the group has settled", 60.0)
     load = Load(fleet, spans=80_000, rate=4_000)
     wait_until(lambda: written(fleet) > 2000, "load arrives")
 
@@ -87,7 +97,7 @@ def test_a_node_stops_its_own_shards_only(make_fleet, cluster):
     others_go_on(fleet, mine)
     resting = watermarks(fleet)
     cluster.signal(node, signal.SIGCONT)
-    wait_until(lambda: all(watermarks(fleet)[shard] > resting[shard] for shard in mine), "its shards go on")
+    wait_until(lambda: all(watermarks(fleet).get(shard, 0) > resting[shard] for shard in mine), "its shards go on")
 
     cluster.nodes[node].kill()
     others_go_on(fleet, mine)
@@ -96,7 +106,7 @@ def test_a_node_stops_its_own_shards_only(make_fleet, cluster):
     cluster.nodes[node].start()
     cluster.wait_until_whole()
     resting = watermarks(fleet)
-    wait_until(lambda: all(watermarks(fleet)[shard] > resting[shard] for shard in mine), "its shards go on", timeout=60)
+    wait_until(lambda: all(watermarks(fleet).get(shard, 0) > resting[shard] for shard in mine), "its shards go on", timeout=60)
     assert_nothing_lost(load.check("--allow-duplicates"))
 
 
