@@ -117,7 +117,8 @@ void Checker::ObserveSpan(const ScannedSpan& span, MessageState& state) {
 void Checker::Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageState& state) {
   const ExpectedSegment& segment = expectation_.segments[expected.segment];
   const uint32_t message = static_cast<uint32_t>(flush_ids_.size() - 1);
-  if (expected.seen_in != kNone) {
+  const bool is_copy = expected.seen_in != kNone;
+  if (is_copy) {
     ++report_.duplicated;
     if (flush_ids_[expected.seen_in] == flush_ids_[message]) ++report_.duplicated_same_flush_id;
     segments_[expected.segment].has_duplicates = true;
@@ -134,16 +135,33 @@ void Checker::Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageSta
   } else {
     expected.has_right_copy = true;
   }
+  const uint32_t place = PlaceOf(expected, is_copy, state);
   if (!state.has_known_span) {
     state.segment = expected.segment;
   } else if (state.segment != expected.segment) {
     Wrong(absl::StrCat(Describe(segment.trace, expected.id), ": in a message of another segment"));
-  } else if (expected.arrival <= state.last_arrival) {
+  } else if (place <= state.last_arrival) {
     Wrong(absl::StrCat(Describe(segment.trace, expected.id), ": not in input order"));
   }
   state.has_known_span = true;
-  state.last_arrival = expected.arrival;
+  state.last_arrival = place;
   state.last_timestamp_ms = std::max(state.last_timestamp_ms, expected.timestamp_ms);
+}
+
+// After a loss of Redis what is read again may begin between a span and the message that repeated
+// it: in the copy the span then stands where it was repeated.
+uint32_t Checker::PlaceOf(const ExpectedSpan& expected, bool is_copy,
+                          const MessageState& state) const {
+  if (!is_copy || !state.has_known_span || expected.arrival > state.last_arrival) {
+    return expected.arrival;
+  }
+  const auto later = expectation_.later_arrivals.find(
+      static_cast<uint32_t>(&expected - expectation_.spans.data()));
+  if (later == expectation_.later_arrivals.end()) return expected.arrival;
+  for (const uint32_t place : later->second) {
+    if (place > state.last_arrival) return place;
+  }
+  return expected.arrival;
 }
 
 absl::Status Checker::CheckEdits(const ExpectedSpan& expected, const ScannedSpan& span) const {

@@ -83,6 +83,7 @@ class Checker {
 
   void ObserveSpan(const ScannedSpan& span, MessageState& state);
   void Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageState& state);
+  uint32_t PlaceOf(const ExpectedSpan& expected, bool is_copy, const MessageState& state) const;
   absl::Status CheckEdits(const ExpectedSpan& expected, const ScannedSpan& span) const;
   void CloseMessage(const MessageState& state, bool is_skipping, int64_t timestamp_ms);
   void JudgeCopies();

@@ -120,6 +120,41 @@ TEST(CheckerTest, CountsDuplicatesWithTheSameFlushId) {
   EXPECT_EQ(report.duplicated_same_flush_id, 0u);
 }
 
+// A message whose first span was sent again behind its second.
+size_t RepeatedBehindTheNext(const Expectation& expectation, const Output& output) {
+  for (size_t message = 0, span = 0; message < output.size(); ++message) {
+    const auto later = expectation.later_arrivals.find(static_cast<uint32_t>(span));
+    if (later != expectation.later_arrivals.end() && output[message].spans.size() >= 2 &&
+        later->second.back() > expectation.spans[span + 1].arrival) {
+      return message;
+    }
+    span += output[message].spans.size();
+  }
+  return output.size();
+}
+
+// Of a segment that has left, what is read again may begin between its first span and the message
+// that repeated it.
+TEST(CheckerTest, ACopyMayHaveASpanWhereItWasRepeated) {
+  const Output ideal = Ideal();
+  const size_t at = RepeatedBehindTheNext(*ExpectationOf(SentManifest(kOptions)), ideal);
+  ASSERT_LT(at, ideal.size());
+  OutputMessage copy = ideal[at];
+  std::swap(copy.spans[0], copy.spans[1]);
+  copy.spans.resize(2);
+  copy.flush_id = std::string(32, 'f');
+  Output output = ideal;
+  output.push_back(copy);
+  CheckReport report = ReportOn(output);
+  EXPECT_EQ(report.duplicated, 2u);
+  EXPECT_EQ(report.wrong, 0u) << ReportText(report);
+  // Nobody else has that right.
+  output = ideal;
+  std::swap(output[at].spans[0], output[at].spans[1]);
+  report = ReportOn(output);
+  EXPECT_EQ(report.wrong, 1u);
+}
+
 TEST(CheckerTest, ReportsAsValidJson) {
   simdjson::dom::parser parser;
   const std::string json = ReportJson(ReportOn(Ideal()));

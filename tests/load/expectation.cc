@@ -63,6 +63,7 @@ class ExpectationBuilder {
 
  private:
   void Close(OpenTrace& trace) {
+    std::vector<bool> is_first(trace.spans.size());
     for (auto& found : test_support::ExpectedSegments(trace.facts).segments) {
       ExpectedSegment segment;
       segment.trace = trace.key;
@@ -71,10 +72,14 @@ class ExpectationBuilder {
       segment.span_count = static_cast<uint32_t>(found.spans.size());
       segment.has_segment_span = found.has_segment_span;
       for (const size_t i : found.spans) {
+        is_first[i] = true;
         segment.bytes += trace.bytes[i];
         AddSpan(trace.spans[i], segment.trace);
       }
       result_.segments.push_back(std::move(segment));
+    }
+    for (size_t i = 0; i < trace.spans.size(); ++i) {
+      if (!is_first[i]) NoteCopy(trace.spans[i], trace.facts[i].project_id, trace.key);
     }
     trace.facts.clear();
     trace.spans.clear();
@@ -90,6 +95,13 @@ class ExpectationBuilder {
       at->second = index;
     }
     result_.spans.push_back(span);
+  }
+
+  void NoteCopy(const ExpectedSpan& copy, uint64_t project_id, TraceKey key) {
+    key.project_id = project_id;
+    uint32_t at = result_.by_key.at(KeyHash(key, copy.id));
+    while (result_.spans[at].content_hash != copy.content_hash) at = result_.spans[at].next_same_id;
+    result_.later_arrivals[at].push_back(copy.arrival);
   }
 
   std::vector<OpenTrace> open_;  // by slot

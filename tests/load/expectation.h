@@ -42,6 +42,8 @@ struct ExpectedSegment {
 struct Expectation {
   std::vector<ExpectedSpan> spans;
   std::vector<ExpectedSegment> segments;
+  // Where the same bytes were sent again, ascending, by index into `spans`.
+  absl::flat_hash_map<uint32_t, std::vector<uint32_t>> later_arrivals;
   // First span of each (trace key, span id), by KeyHash.
   absl::flat_hash_map<uint64_t, uint32_t> by_key;
   int64_t first_timestamp_ms = 0;
