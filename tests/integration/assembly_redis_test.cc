@@ -302,26 +302,14 @@ TEST_F(AssemblyRedisTest, A14TenThousandSpansInOneBatch) {
   ExpectOnlyMeta();
 }
 
-// What left, in the words of the reference model.
 std::vector<ReferenceSegment> SegmentsOf(const std::vector<LeftMessage>& messages,
                                          const std::vector<ReferenceSpan>& spans) {
-  std::vector<ReferenceSegment> segments;
+  std::vector<test_support::LeftSegment> left;
   for (const LeftMessage& message : messages) {
-    ReferenceSegment& segment = segments.emplace_back();
-    const ReferenceSpan& first = spans[static_cast<size_t>(message.offsets[0])];
-    segment.project_id = first.project_id;
-    segment.trace_id = test_support::NormalTraceId(first.trace_id);
-    segment.name = message.segment.ToString();
-    for (const Offset offset : message.offsets) {
-      segment.spans.push_back(static_cast<size_t>(offset));
-      segment.has_segment_span |= test_support::IsSegmentSpan(spans[segment.spans.back()]);
-    }
-    EXPECT_EQ(message.reason == "root" || message.reason == "idle", true) << message.reason;
+    EXPECT_TRUE(message.reason == "root" || message.reason == "idle") << message.reason;
+    left.push_back({message.segment.ToString(), {message.offsets.begin(), message.offsets.end()}});
   }
-  std::sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.project_id, a.trace_id, a.name) < std::tie(b.project_id, b.trace_id, b.name);
-  });
-  return segments;
+  return test_support::InModelWords(std::move(left), spans);
 }
 
 TEST_F(AssemblyRedisTest, A15RandomForestsMatchTheReferenceModel) {

@@ -14,6 +14,7 @@
 #include "buffer/redis/keys.h"
 #include "tests/load/span_scan.h"
 #include "tests/support/reference_forest.h"
+#include "worker/ingest/taken_state.h"
 
 namespace spillway::integration {
 namespace {
@@ -86,22 +87,6 @@ std::string Describe(const load::ScannedMessage& scanned, const LeftMessage& mes
                       message.skip_enrichment ? "!" : "");
 }
 
-segment::TakenState StateOf(const buffer::TakeReply& reply) {
-  segment::TakenState state{.incarnation = reply.incarnation,
-                            .watermark = reply.watermark,
-                            .clock = reply.clock,
-                            .live = {}};
-  for (const buffer::LivePartRecord& record : reply.live) {
-    segment::LivePart& part = state.live.emplace_back();
-    part = {record.name, record.deadline, record.is_in_due, record.references, std::nullopt};
-    if (record.last_chunk_prefix.empty()) continue;
-    absl::StatusOr<buffer::ChunkHeader> header = buffer::DecodeHeader(record.last_chunk_prefix);
-    EXPECT_TRUE(header.ok()) << header.status();
-    if (header.ok()) part.last_header = *std::move(header);
-  }
-  return state;
-}
-
 }  // namespace
 
 RedisShard::RedisShard(buffer::RedisUnderTest& redis, ShardId shard, const Options& options)
@@ -140,7 +125,10 @@ void RedisShard::Take(Offset committed) {
   ASSERT_FALSE(taken.value.is_new_log);
   ingest_epoch_ = taken.value.epoch;
   redis_now_ = EventTimeOf(taken.value.redis_time);
-  index_ = std::make_unique<segment::ShardIndex>(limits_, StateOf(taken.value));
+  index_ = std::make_unique<segment::ShardIndex>(
+      limits_, ingest::TakenStateOf(taken.value, [](const auto& part, const auto& error) {
+        ADD_FAILURE() << part.ToString() << ": " << error;
+      }));
   for (Offset offset = taken.value.start; offset < taken.value.watermark; ++offset) {
     const ingest::ParsedMessage& message = parsed_[static_cast<size_t>(offset)];
     if (message.is_valid) index_->Replay(ingest::RecordOf(message, redis_now_));

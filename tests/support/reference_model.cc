@@ -108,4 +108,22 @@ ReferenceResult ExpectedSegments(const std::vector<ReferenceSpan>& spans) {
   return result;
 }
 
+std::vector<ReferenceSegment> InModelWords(std::vector<LeftSegment> left,
+                                           const std::vector<ReferenceSpan>& spans) {
+  std::vector<ReferenceSegment> segments;
+  for (LeftSegment& message : left) {
+    ReferenceSegment& segment = segments.emplace_back();
+    std::tie(segment.project_id, segment.trace_id) = TraceOf(spans[message.spans[0]]);
+    segment.name = std::move(message.name);
+    segment.spans = std::move(message.spans);
+    segment.has_segment_span =
+        std::any_of(segment.spans.begin(), segment.spans.end(),
+                    [&](size_t position) { return IsSegmentSpan(spans[position]); });
+  }
+  std::sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.project_id, a.trace_id, a.name) < std::tie(b.project_id, b.trace_id, b.name);
+  });
+  return segments;
+}
+
 }  // namespace spillway::test_support

@@ -46,6 +46,16 @@ struct ReferenceResult {
 // order, `is_segment` true for those whose lower-case id is `name`.
 ReferenceResult ExpectedSegments(const std::vector<ReferenceSpan>& spans);
 
+// A message that left: its segment id and its spans' positions in the input, at least one.
+struct LeftSegment {
+  std::string name;
+  std::vector<size_t> spans;
+};
+// What left, in the words and the order of ReferenceResult::segments: trace and project are those
+// of each one's first span.
+std::vector<ReferenceSegment> InModelWords(std::vector<LeftSegment> left,
+                                           const std::vector<ReferenceSpan>& spans);
+
 // Rules 1 and 2.
 bool IsSegmentSpan(const ReferenceSpan& span);
 std::string EffectiveParent(const ReferenceSpan& span);

@@ -5,6 +5,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "worker/ingest/taken_state.h"
 
 namespace spillway::ingest {
 
@@ -121,25 +122,11 @@ void ShardSession::OnTaken(TakenShard taken) {
   take_cause_ = Cause::kNone;
   must_prove_ = false;
 
-  segment::TakenState state{.incarnation = reply.incarnation,
-                            .watermark = reply.watermark,
-                            .clock = reply.clock,
-                            .live = {}};
-  for (const buffer::LivePartRecord& record : reply.live) {
-    segment::LivePart& part = state.live.emplace_back();
-    part.name = record.name;
-    part.deadline = record.deadline;
-    part.is_in_due = record.is_in_due;
-    part.references = record.references;
-    if (record.last_chunk_prefix.empty()) continue;
-    absl::StatusOr<buffer::ChunkHeader> header = buffer::DecodeHeader(record.last_chunk_prefix);
-    if (header.ok()) {
-      part.last_header = *std::move(header);
-    } else {
-      Log(LogLevel::kWarning, "chunk header unreadable",
-          {{"shard", shard_.value}, {"part", record.name.ToString()}, {"error", header.status()}});
-    }
-  }
+  const segment::TakenState state =
+      TakenStateOf(reply, [this](const PartName& part, const absl::Status& error) {
+        Log(LogLevel::kWarning, "chunk header unreadable",
+            {{"shard", shard_.value}, {"part", part.ToString()}, {"error", error}});
+      });
   index_ = std::make_unique<segment::ShardIndex>(parts_.options.limits, state);
   TakeDictionaries(reply);
   position_ = taken.start;

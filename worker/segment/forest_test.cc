@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/hash/hash.h"
@@ -34,27 +35,13 @@ SpanRecord RecordOf(const ReferenceSpan& reference) {
   return span;
 }
 
-// What left, in the words of the reference model. A trace and project are those of the first span.
 std::vector<ReferenceSegment> SegmentsOf(const std::vector<Message>& messages,
                                          const std::vector<ReferenceSpan>& spans) {
-  std::vector<ReferenceSegment> segments;
+  std::vector<test_support::LeftSegment> left;
   for (const Message& message : messages) {
-    ReferenceSegment& segment = segments.emplace_back();
-    const ReferenceSpan& first = spans[static_cast<size_t>(message.offsets[0])];
-    segment.project_id = first.project_id;
-    segment.trace_id = test_support::NormalTraceId(first.trace_id);
-    segment.name = message.segment.ToString();
-    for (const Offset offset : message.offsets) {
-      segment.spans.push_back(static_cast<size_t>(offset));
-      segment.has_segment_span |= test_support::IsSegmentSpan(spans[static_cast<size_t>(offset)]);
-    }
+    left.push_back({message.segment.ToString(), {message.offsets.begin(), message.offsets.end()}});
   }
-  std::sort(segments.begin(), segments.end(),
-            [](const ReferenceSegment& a, const ReferenceSegment& b) {
-              return std::tie(a.project_id, a.trace_id, a.name) <
-                     std::tie(b.project_id, b.trace_id, b.name);
-            });
-  return segments;
+  return test_support::InModelWords(std::move(left), spans);
 }
 
 void CompareWithModel(uint64_t seed) {
