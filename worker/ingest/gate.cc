@@ -24,7 +24,10 @@ GateState Marked(Figure figure, Figure slow, Figure close, bool was_closed) {
 
 // Causes outside ourselves come first, then the worst figure; of equals the first in this order.
 Gate::Verdict Gate::Judge(const GateInputs& in) const {
-  if (!in.is_owned) return {GateState::kClosed, Cause::kOwnership};
+  if (!in.is_owned) {
+    const bool has_cause = in.take_cause != Cause::kNone;
+    return {GateState::kClosed, has_cause ? in.take_cause : Cause::kOwnership};
+  }
   if (in.is_redis_silent) return {GateState::kClosed, Cause::kRedis};
   if (in.is_redis_moving) return {GateState::kClosed, Cause::kRedisMoving};
   if (in.has_stuck_letters) return {GateState::kClosed, Cause::kDeadLetter};

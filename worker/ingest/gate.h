@@ -14,7 +14,9 @@ namespace spillway::ingest {
 
 // What is known of a shard when its gate is judged. Figures keep their last value between replies.
 struct GateInputs {
-  bool is_owned = false;         // taken, and the index is whole
+  bool is_owned = false;  // taken, and the index is whole
+  // Not owned because the last try to take it met this: kKafka, kRedis, kRedisMoving. Else kNone.
+  wire::Cause take_cause = wire::Cause::kNone;
   bool is_redis_silent = false;  // the last call was not answered
   bool is_redis_moving = false;  // the last call met a moving cluster slot
   bool is_memory_refused =

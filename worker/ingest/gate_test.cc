@@ -67,6 +67,12 @@ GateInputs With(bool GateInputs::*flag) {
   return inputs;
 }
 
+GateInputs Taking(Cause meets) {
+  GateInputs inputs;
+  inputs.take_cause = meets;
+  return inputs;
+}
+
 class GateTableTest : public ::testing::TestWithParam<Row> {};
 
 TEST_P(GateTableTest, FollowsItsMarks) {
@@ -91,6 +97,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Row{"Ownership",
             {{GateInputs{}, kClosed, Cause::kOwnership}, {Owned(), kOpen, Cause::kNone}}},
+        Row{"TakeMeets",
+            {{Taking(Cause::kRedisMoving), kClosed, Cause::kRedisMoving},
+             {Taking(Cause::kNone), kClosed, Cause::kOwnership}}},
         Row{"LatenessUpAndDown",
             {{Late(4'999), kOpen, Cause::kNone},
              {Late(5'000), kSlow, Cause::kLateness},

@@ -74,7 +74,8 @@ void ShardSession::TryAgain(Instant) {
         if (attempt.expired()) return;
         parts_.host.OnKafkaAnswer(status.code() != absl::StatusCode::kUnavailable);
         if (status.ok()) return Take();
-        GiveUp(status.message(), parts_.options.fenced_backoff);
+        GiveUp(status.message(), parts_.options.fenced_backoff,
+               status.code() == absl::StatusCode::kUnavailable ? Cause::kKafka : Cause::kNone);
       });
 }
 
@@ -103,8 +104,7 @@ void ShardSession::OnTakeFailed(const TakeFailure& failure) {
   const Duration backoff = failure.needs_person ? parts_.options.last_backoff : NextBackoff();
   const std::string message = failure.message;
   const Cause cause = failure.cause;
-  GiveUp(message, backoff);  // destroys `failure`'s owner
-  take_cause_ = cause;
+  GiveUp(message, backoff, cause);  // destroys `failure`'s owner
 }
 
 void ShardSession::OnTaken(TakenShard taken) {
@@ -119,7 +119,7 @@ void ShardSession::OnTaken(TakenShard taken) {
   before_ = {.watermark = reply.watermark};
   redis_time_ = reply.redis_time;
   redis_time_at_ = parts_.clock.Now();
-  take_cause_ = Cause::kNone;
+  take_cause_ = inputs_.take_cause = Cause::kNone;
   must_prove_ = false;
 
   const segment::TakenState state =
@@ -221,7 +221,7 @@ void ShardSession::OnFenced() {
          std::max(parts_.options.fenced_backoff, NextBackoff()));
 }
 
-void ShardSession::GiveUp(absl::string_view why, Duration backoff) {
+void ShardSession::GiveUp(absl::string_view why, Duration backoff, Cause cause) {
   trouble_ = std::string(why);
   if (phase_ == Phase::kLive || phase_ == Phase::kReplaying) {
     Log(LogLevel::kWarning, "shard given up", {{"shard", shard_.value}, {"why", trouble_}});
@@ -239,7 +239,9 @@ void ShardSession::GiveUp(absl::string_view why, Duration backoff) {
       Duration(static_cast<int64_t>(parts_.host.RandomNumber() % 512) * backoff.count() / 1024);
   const Instant now = parts_.clock.Now();
   retry_at_ = now + backoff + jitter;
+  take_cause_ = cause;
   inputs_ = GateInputs{};
+  inputs_.take_cause = cause;
   UpdateGate(now);
   if (is_draining_) FinishDrain();
   Schedule();

@@ -106,7 +106,8 @@ class ShardSession {
   void OnTakeFailed(const TakeFailure& failure);
   void Replay();
   void FinishReplay();
-  void GiveUp(absl::string_view why, Duration backoff);
+  // `cause`: what the next take has to wait for; kNone: nothing but its turn.
+  void GiveUp(absl::string_view why, Duration backoff, wire::Cause cause = wire::Cause::kNone);
   void OnFenced();
   Duration NextBackoff();
   void Schedule();

@@ -275,6 +275,18 @@ TEST_F(ShardSessionTest, AMovingSlotClosesTheGateUntilItHasMoved) {
   EXPECT_EQ(h.redis().watermark, 1);
 }
 
+// Row K9d: by then the shard may have lost its owner.
+TEST_F(ShardSessionTest, AMovingSlotIsNamedWhileTheShardIsTaken) {
+  h.store.SetFaults([](StoreCall, ShardId) { return StoreFault::kMoving; });
+  Assign();
+  EXPECT_FALSE(session().is_live());
+  EXPECT_EQ(session().gate().cause(), Cause::kRedisMoving);
+  h.store.SetFaults({});
+  h.Pass(seconds(5));
+  EXPECT_TRUE(session().is_live());
+  EXPECT_FALSE(session().gate().is_closed());
+}
+
 // Row K8, the ingest side.
 TEST_F(ShardSessionTest, ARefusalForMemoryClosesTheGateAndMovesTheClock) {
   Assign();
