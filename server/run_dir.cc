@@ -1,11 +1,5 @@
 #include "server/run_dir.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -55,23 +49,16 @@ absl::StatusOr<RunDir> RunDir::Open(const config::Server& config) {
     RETURN_IF_ERROR(MakeDirectory("server.gateway", fs::path(std::string(socket)).parent_path()));
   }
   const std::string path = config.run_dir + "/spillwayd.lock";
-  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!lock.valid()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("server.run_dir: ", path, ": ", std::strerror(errno)));
+  absl::StatusOr<PidLock> lock = PidLock::Acquire(path);
+  if (absl::IsAlreadyExists(lock.status())) {
+    return absl::FailedPreconditionError(absl::StrCat("server.run_dir: ", config.run_dir,
+                                                      ": another spillwayd runs there, process ",
+                                                      lock.status().message()));
   }
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    std::string pid;
-    std::getline(std::ifstream(path), pid);
-    return absl::FailedPreconditionError(absl::StrCat(
-        "server.run_dir: ", config.run_dir, ": another spillwayd runs there, process ", pid));
+  if (!lock.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat("server.run_dir: ", lock.status().message()));
   }
-  const std::string pid = absl::StrCat(::getpid(), "\n");
-  const bool is_written =
-      ::ftruncate(lock.get(), 0) == 0 &&
-      ::pwrite(lock.get(), pid.data(), pid.size(), 0) == static_cast<ssize_t>(pid.size());
-  if (!is_written) return absl::InternalError(absl::StrCat(path, ": ", std::strerror(errno)));
-  return RunDir(config.run_dir, std::move(lock));
+  return RunDir(config.run_dir, *std::move(lock));
 }
 
 absl::StatusOr<std::string> RunDir::WriteConfig(const std::string& yaml) const {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "base/unique_fd.h"
+#include "base/pid_lock.h"
 #include "config/config.h"
 
 namespace spillway::server {
@@ -27,10 +27,10 @@ class RunDir {
   const std::string& path() const { return path_; }
 
  private:
-  RunDir(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  RunDir(std::string path, PidLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::string path_;
-  UniqueFd lock_;
+  PidLock lock_;
 };
 
 }  // namespace spillway::server

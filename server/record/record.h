@@ -1,0 +1,121 @@
+// What the control plane must not forget, as plain values (design section 6, "State of record").
+#ifndef SPILLWAY_SERVER_RECORD_RECORD_H_
+#define SPILLWAY_SERVER_RECORD_RECORD_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+
+namespace spillway::record {
+
+// At each of these limits the oldest entry makes room for the newest.
+inline constexpr int64_t kMaxRequests = 1'000;
+inline constexpr int64_t kMaxEvents = 10'000;
+inline constexpr int64_t kMaxDeaths = 2'000;
+// A request id that is older stands for nothing any more.
+inline constexpr std::chrono::hours kMaxRequestAge{24};
+// Longer texts are cut.
+inline constexpr size_t kMaxTextBytes = 1'000;
+inline constexpr size_t kMaxLineBytes = 500;
+inline constexpr size_t kMaxLastLines = 20;  // the newest are kept
+
+struct Sizes {
+  int32_t desired = 0, min = 0, max = 0;
+  bool operator==(const Sizes&) const = default;
+};
+
+// What is wished for a pool.
+struct PoolWish {
+  std::string pool;  // "flush"
+  Sizes sizes{};
+  bool is_running = true;
+  bool operator==(const PoolWish&) const = default;
+};
+
+struct PoolRecord {
+  PoolWish wish;
+  Sizes configured{};  // the configuration's sizes when the wish was recorded
+  bool operator==(const PoolRecord&) const = default;
+};
+
+// A change that was answered, so that the same request changes nothing again.
+struct AnsweredRequest {
+  std::string id;
+  std::string fingerprint;  // all of the request
+  WallTime time;
+  PoolWish answer;
+  std::string etag;
+  bool operator==(const AnsweredRequest&) const = default;
+};
+
+// One entry of the journal.
+struct Event {
+  int64_t sequence = 0;  // rises by one; given by the store
+  WallTime time{};
+  std::string actor{};            // peer and user agent as given; "spillwayd": the server itself
+  std::string action{};           // "ResizePool", "worker killed"
+  std::string target{};           // resource name; empty: the server
+  std::string before{}, after{};  // for a person; empty: says nothing
+  std::string outcome{};          // "OK", else the stable reason of the refusal
+  std::string detail{};           // for a person
+  bool operator==(const Event&) const = default;
+};
+
+enum class EndKind {
+  kExited,    // value: exit code
+  kSignaled,  // value: signal
+  kUnknown,   // an adopted process: nobody learns more
+};
+
+// The end of one worker process.
+struct Death {
+  int64_t sequence = 0;  // rises by one; given by the store
+  WallTime time{};
+  std::string pool{};
+  int32_t slot = 0;
+  int64_t pid = 0;
+  Generation generation{};
+  EndKind kind = EndKind::kUnknown;
+  int32_t value = 0;
+  bool is_expected = false;               // it had been told to end
+  std::string reason{};                   // for a person
+  std::vector<std::string> last_lines{};  // of its output, newest last
+  bool operator==(const Death&) const = default;
+};
+
+// What is recorded together: all of it, or nothing.
+struct Change {
+  std::vector<PoolRecord> pools{};             // each replaces what was known of its pool
+  std::vector<std::string> forgotten_pools{};  // names
+  std::optional<AnsweredRequest> request{};
+  std::vector<Event> events{};
+  std::vector<Death> deaths{};
+};
+
+// What a server that starts wants to know.
+struct State {
+  std::vector<PoolRecord> pools;          // by name
+  std::vector<AnsweredRequest> requests;  // oldest first, none older than kMaxRequestAge
+};
+
+inline constexpr int64_t kNewest = std::numeric_limits<int64_t>::max();
+
+// Newest first, at most `limit` entries with sequences below `before`.
+struct PageQuery {
+  int64_t before = kNewest;
+  int32_t limit = 100;  // REQUIRES: >= 0
+  std::string pool{};   // deaths only; empty: of all pools
+};
+
+// `change` with its texts within the limits and valid UTF-8 (what is not becomes '?').
+Change Clipped(Change change);
+
+}  // namespace spillway::record
+
+#endif  // SPILLWAY_SERVER_RECORD_RECORD_H_

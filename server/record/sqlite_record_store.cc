@@ -1,0 +1,220 @@
+#include "server/record/sqlite_record_store.h"
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/status_macros.h"
+#include "server/record/sqlite_open.h"
+
+namespace spillway::record {
+namespace {
+
+absl::Status MakeFolder(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (!error) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("server.state: ", folder.string(), ": ",
+                                                 error.message(),
+                                                 ": expected a folder that this user may write"));
+}
+
+absl::StatusOr<PidLock> Lock(const std::string& path) {
+  absl::StatusOr<PidLock> lock = PidLock::Acquire(path + ".lock");
+  if (absl::IsAlreadyExists(lock.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("server.state: ", path, ": another spillwayd has it, process ",
+                     lock.status().message(), ": give each server a file of its own"));
+  }
+  if (lock.ok()) return lock;
+  const std::string text = absl::StrCat("server.state: ", lock.status().message());
+  if (absl::IsResourceExhausted(lock.status())) return absl::ResourceExhaustedError(text);
+  return absl::InvalidArgumentError(text + ": expected a folder that this user may write");
+}
+
+Sizes SizesAt(Statement& row, int column) {
+  return {row.Integer32(column), row.Integer32(column + 1), row.Integer32(column + 2)};
+}
+
+Statement& Bind(Statement& statement, const Sizes& sizes) {
+  return statement.Bind(sizes.desired).Bind(sizes.min).Bind(sizes.max);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteRecordStore>> SqliteRecordStore::Open(
+    const SqliteOptions& options, const Clock& clock) {
+  RETURN_IF_ERROR(MakeFolder(options.path));
+  ASSIGN_OR_RETURN(PidLock lock, Lock(options.path));
+  absl::StatusOr<std::unique_ptr<Database>> database =
+      OpenStateFile(options.path, options.name_space);
+  absl::Status status = database.status();
+  std::unique_ptr<SqliteRecordStore> store;
+  if (status.ok()) {
+    store.reset(new SqliteRecordStore(std::move(lock), *std::move(database), clock));
+    status = store->Commit({});  // can it be written?
+  }
+  // Only another server's hold on it may end by itself.
+  if (absl::IsFailedPrecondition(status)) return absl::InvalidArgumentError(status.message());
+  if (!status.ok()) return status;
+  return store;
+}
+
+int64_t SqliteRecordStore::OldestRequestTime() const {
+  return clock_.Wall().us -
+         std::chrono::duration_cast<std::chrono::microseconds>(kMaxRequestAge).count();
+}
+
+absl::StatusOr<State> SqliteRecordStore::Load() {
+  State state;
+  Statement pools = database_->Prepare(
+      "SELECT name, desired, min, max, is_running, configured_desired, configured_min,"
+      " configured_max FROM pools ORDER BY name");
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, pools.Step());
+    if (!has_row) break;
+    state.pools.push_back(
+        {{pools.Text(0), SizesAt(pools, 1), pools.Integer(4) != 0}, SizesAt(pools, 5)});
+  }
+  Statement requests = database_->Prepare(
+      "SELECT id, fingerprint, time_us, pool, desired, min, max, is_running, etag FROM requests"
+      " WHERE time_us >= ? ORDER BY number");
+  requests.Bind(OldestRequestTime());
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, requests.Step());
+    if (!has_row) break;
+    AnsweredRequest request{requests.Text(0), requests.Text(1), {requests.Integer(2)}, {}, ""};
+    request.answer = {requests.Text(3), SizesAt(requests, 4), requests.Integer(7) != 0};
+    request.etag = requests.Text(8);
+    state.requests.push_back(std::move(request));
+  }
+  return state;
+}
+
+absl::Status SqliteRecordStore::Commit(const Change& change) {
+  RETURN_IF_ERROR(database_->Execute("BEGIN IMMEDIATE"));
+  absl::Status status = Write(Clipped(change));
+  if (status.ok()) status = database_->Execute("COMMIT");
+  // What SQLite has rolled back by itself gives an error here, which says nothing.
+  if (!status.ok()) database_->Execute("ROLLBACK").IgnoreError();
+  return status;
+}
+
+absl::Status SqliteRecordStore::Write(const Change& change) {
+  RETURN_IF_ERROR(database_->Execute("UPDATE server SET commits = commits + 1"));
+  RETURN_IF_ERROR(WritePools(change));
+  if (change.request) RETURN_IF_ERROR(WriteRequest(*change.request));
+  RETURN_IF_ERROR(WriteEvents(change.events));
+  return WriteDeaths(change.deaths);
+}
+
+absl::Status SqliteRecordStore::WritePools(const Change& change) {
+  for (const std::string& name : change.forgotten_pools) {
+    RETURN_IF_ERROR(database_->Prepare("DELETE FROM pools WHERE name = ?").Bind(name).Run());
+  }
+  for (const PoolRecord& pool : change.pools) {
+    Statement insert =
+        database_->Prepare("INSERT OR REPLACE INTO pools VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    Bind(insert.Bind(pool.wish.pool), pool.wish.sizes).Bind(pool.wish.is_running ? 1 : 0);
+    RETURN_IF_ERROR(Bind(insert, pool.configured).Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteRecordStore::WriteRequest(const AnsweredRequest& request) {
+  // A rowid, not the id, orders them: replaced ones become the newest.
+  Statement insert = database_->Prepare(
+      "INSERT OR REPLACE INTO requests(id, fingerprint, time_us, pool, desired, min, max,"
+      " is_running, etag) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  insert.Bind(request.id).BindBlob(request.fingerprint).Bind(request.time.us);
+  Bind(insert.Bind(request.answer.pool), request.answer.sizes);
+  RETURN_IF_ERROR(insert.Bind(request.answer.is_running ? 1 : 0).Bind(request.etag).Run());
+  return database_
+      ->Prepare(
+          "DELETE FROM requests WHERE time_us < ?"
+          " OR number <= (SELECT max(number) FROM requests) - ?")
+      .Bind(OldestRequestTime())
+      .Bind(kMaxRequests)
+      .Run();
+}
+
+absl::Status SqliteRecordStore::WriteEvents(const std::vector<Event>& events) {
+  if (events.empty()) return absl::OkStatus();
+  for (const Event& event : events) {
+    Statement insert = database_->Prepare(
+        "INSERT INTO events(time_us, actor, action, target, before, after, outcome, detail)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    insert.Bind(event.time.us).Bind(event.actor).Bind(event.action).Bind(event.target);
+    insert.Bind(event.before).Bind(event.after).Bind(event.outcome).Bind(event.detail);
+    RETURN_IF_ERROR(insert.Run());
+  }
+  return database_
+      ->Prepare("DELETE FROM events WHERE sequence <= (SELECT max(sequence) FROM events) - ?")
+      .Bind(kMaxEvents)
+      .Run();
+}
+
+absl::Status SqliteRecordStore::WriteDeaths(const std::vector<Death>& deaths) {
+  if (deaths.empty()) return absl::OkStatus();
+  for (const Death& death : deaths) {
+    Statement insert = database_->Prepare(
+        "INSERT INTO deaths(time_us, pool, slot, pid, generation, kind, value, is_expected, reason,"
+        " last_lines) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    insert.Bind(death.time.us).Bind(death.pool).Bind(death.slot).Bind(death.pid);
+    insert.Bind(static_cast<int64_t>(death.generation.value)).Bind(static_cast<int>(death.kind));
+    insert.Bind(death.value).Bind(death.is_expected ? 1 : 0).Bind(death.reason);
+    RETURN_IF_ERROR(insert.Bind(absl::StrJoin(death.last_lines, "\n")).Run());
+  }
+  return database_
+      ->Prepare("DELETE FROM deaths WHERE sequence <= (SELECT max(sequence) FROM deaths) - ?")
+      .Bind(kMaxDeaths)
+      .Run();
+}
+
+absl::StatusOr<std::vector<Event>> SqliteRecordStore::ListEvents(const PageQuery& query) {
+  Statement rows = database_->Prepare(
+      "SELECT sequence, time_us, actor, action, target, before, after, outcome, detail"
+      " FROM events WHERE sequence < ? ORDER BY sequence DESC LIMIT ?");
+  rows.Bind(query.before).Bind(query.limit);
+  std::vector<Event> events;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, rows.Step());
+    if (!has_row) return events;
+    events.push_back({rows.Integer(0),
+                      {rows.Integer(1)},
+                      rows.Text(2),
+                      rows.Text(3),
+                      rows.Text(4),
+                      rows.Text(5),
+                      rows.Text(6),
+                      rows.Text(7),
+                      rows.Text(8)});
+  }
+}
+
+absl::StatusOr<std::vector<Death>> SqliteRecordStore::ListDeaths(const PageQuery& query) {
+  Statement rows = database_->Prepare(
+      "SELECT sequence, time_us, pool, slot, pid, generation, kind, value, is_expected, reason,"
+      " last_lines FROM deaths WHERE sequence < ?1 AND (?2 = '' OR pool = ?2)"
+      " ORDER BY sequence DESC LIMIT ?3");
+  rows.Bind(query.before).Bind(query.pool).Bind(query.limit);
+  std::vector<Death> deaths;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, rows.Step());
+    if (!has_row) return deaths;
+    Death death{rows.Integer(0), {rows.Integer(1)}, rows.Text(2), rows.Integer32(3)};
+    death.pid = rows.Integer(4);
+    death.generation = {static_cast<uint64_t>(rows.Integer(5))};
+    death.kind = static_cast<EndKind>(rows.Integer(6));
+    death.value = rows.Integer32(7);
+    death.is_expected = rows.Integer(8) != 0;
+    death.reason = rows.Text(9);
+    const std::string lines = rows.Text(10);
+    if (!lines.empty()) death.last_lines = absl::StrSplit(lines, '\n');
+    deaths.push_back(std::move(death));
+  }
+}
+
+}  // namespace spillway::record
