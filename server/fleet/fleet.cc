@@ -31,6 +31,10 @@ class Stepper {
     if (const auto* reported = std::get_if<Reported>(&of.event)) LearnShards(*reported->report);
   }
 
+  void On(const Together& together) {
+    for (const OfWorker& of : together.events) On(of);
+  }
+
   void On(const FoundLeftovers& found) {
     for (const Leftover& leftover : found.leftovers) Adopt(leftover);
   }

@@ -69,6 +69,11 @@ struct OfWorker {
   Generation generation;  // of the process it is about; others are refused. Adopted: its own
   WorkerEvent event;
 };
+// Several in their order, planned for once: two hundred workers' reports a second are no reason to
+// plan two hundred times.
+struct Together {
+  std::vector<OfWorker> events;
+};
 // A process of an earlier server. One with pid 0 only tells the generation.
 struct Leftover {
   WorkerKey worker;
@@ -102,8 +107,8 @@ struct PoolStopped {
 };
 struct ShutDown {};
 
-using Event = std::variant<Tick, OfWorker, FoundLeftovers, SaidGoodbye, ShardsFound, PoolResized,
-                           PoolStarted, PoolStopped, ShutDown>;
+using Event = std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound,
+                           PoolResized, PoolStarted, PoolStopped, ShutDown>;
 
 struct Transition {
   Fleet fleet;

@@ -360,5 +360,30 @@ TEST_F(FleetTest, UnknownNamesChangeNothing) {
   EXPECT_THAT(actions_, IsEmpty());
 }
 
+TEST_F(FleetTest, EventsTogetherComeToTheSameAsOneByOne) {
+  Make(0, 2);
+  Do(ShardsFound{4});
+  for (const int slot : {0, 1}) {
+    Start(F(slot));
+    OfThe(F(slot), Attached{"uid", ""});
+  }
+  const auto ready = std::make_shared<wire::WorkerReport>();
+  ready->is_ready = true;
+  const Fleet before = fleet_;
+  for (const int slot : {0, 1}) OfThe(F(slot), Reported{ready});
+  const std::map<WorkerKey, wire::Order> one_by_one = orders_;
+  fleet_ = before;
+  orders_.clear();
+  Together together;
+  for (const int slot : {0, 1}) {
+    together.events.push_back({F(slot), fleet_.workers.at(F(slot)).generation, Reported{ready}});
+  }
+  Do(together);
+  EXPECT_THAT(orders_.at(F(0)).shards, ElementsAre(ShardId{0}, ShardId{1}));
+  EXPECT_THAT(orders_.at(F(1)).shards, ElementsAre(ShardId{2}, ShardId{3}))
+      << "given at once, where one after the other the first had to hand them over";
+  EXPECT_THAT(one_by_one.at(F(0)).shards, ElementsAre(ShardId{0}, ShardId{1}));
+}
+
 }  // namespace
 }  // namespace spillway::fleet

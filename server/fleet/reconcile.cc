@@ -1,6 +1,7 @@
 #include "server/fleet/reconcile.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace spillway::fleet {
@@ -156,12 +157,12 @@ ShardOwners PlanNow(const Fleet& fleet, Instant now) {
   return PlanShards(owners, candidates);
 }
 
-std::vector<ShardId> OrderedShards(const Fleet& fleet, const WorkerKey& key) {
-  std::vector<ShardId> shards;
+std::map<WorkerKey, std::vector<ShardId>> OrderedShards(const Fleet& fleet) {
+  std::map<WorkerKey, std::vector<ShardId>> ordered;
   for (const auto& [id, shard] : fleet.shards) {
-    if (shard.owner == key) shards.push_back(id);
+    if (shard.owner) ordered[*shard.owner].push_back(id);
   }
-  return shards;
+  return ordered;
 }
 
 }  // namespace
@@ -213,12 +214,15 @@ void ReconcileShards(Fleet& fleet, Instant now, const Limits& limits) {
 
 void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
                      std::vector<Action>& actions) {
+  std::map<WorkerKey, std::vector<ShardId>> ordered = OrderedShards(fleet);
   for (auto& [key, worker] : fleet.workers) {
     // Before the first report nobody knows what the worker holds: silence keeps it at work.
     if (!worker.has_process || worker.report == nullptr) continue;
     const Pool* pool = FindPool(fleet, key.pool);
     wire::Order wish;
-    wish.shards = OrderedShards(fleet, key);
+    if (const auto found = ordered.find(key); found != ordered.end()) {
+      wish.shards = std::move(found->second);
+    }
     wish.pause = pool != nullptr && pool->state == PoolState::kPaused;
     wish.drain = worker.state == WorkerState::kDraining;
     // A worker that waits for Redis or Kafka keeps what it has until it is ready.

@@ -13,12 +13,14 @@ struct Share {
 
 std::vector<Share> CountShares(const ShardOwners& now, const std::vector<Candidate>& candidates) {
   std::vector<Share> shares;
+  std::map<WorkerKey, size_t> place;
   for (const Candidate& candidate : candidates) {
-    Share share{&candidate, {}, 0};
-    for (const auto& [shard, owner] : now) {
-      if (owner == candidate.worker) share.shards.push_back(shard);
-    }
-    shares.push_back(std::move(share));
+    place[candidate.worker] = shares.size();
+    shares.push_back({&candidate, {}, 0});
+  }
+  for (const auto& [shard, owner] : now) {
+    const auto found = owner ? place.find(*owner) : place.end();
+    if (found != place.end()) shares[found->second].shards.push_back(shard);
   }
   return shares;
 }

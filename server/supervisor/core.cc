@@ -35,6 +35,11 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       config_(config),
       fleet_(fleet::MakeFleet(config, static_cast<uint64_t>(parts.clock.Wall().us),
                               parts.clock.Now())),
+      gathering_(parts.loop,
+                 [this] {
+                   TakeReports();
+                   HandleEvents();
+                 }),
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
   discovery_.topic = config.input.topic;
@@ -58,6 +63,7 @@ void Supervisor::Core::Begin() {
 void Supervisor::Core::Close() {
   is_closed_ = true;
   tick_.Stop();
+  gathering_.Stop();
   discovery_timer_.Stop();
   books_->Close();
   processes_.clear();
@@ -68,7 +74,17 @@ void Supervisor::Core::Close() {
 
 void Supervisor::Core::Apply(fleet::Event event) {
   if (is_closed_) return;
+  TakeReports();
   events_.push_back(std::move(event));
+  HandleEvents();
+}
+
+void Supervisor::Core::TakeReports() {
+  if (!reports_.empty()) events_.push_back(fleet::Together{std::exchange(reports_, {})});
+  gathering_.Stop();
+}
+
+void Supervisor::Core::HandleEvents() {
   if (std::exchange(is_applying_, true)) return;  // an action's consequence: after this event
   while (!events_.empty()) {
     const fleet::Event next = std::move(events_.front());
@@ -211,9 +227,10 @@ Supervisor::Core::Link* Supervisor::Core::FindLink(const fleet::WorkerKey& worke
 void Supervisor::Core::Report(LinkId link, wire::WorkerReport report) {
   const auto found = links_.find(link);
   if (found == links_.end()) return;
-  Apply(fleet::OfWorker{
-      found->second.worker, found->second.generation,
-      fleet::Reported{std::make_shared<const wire::WorkerReport>(std::move(report))}});
+  reports_.push_back(
+      {found->second.worker, found->second.generation,
+       fleet::Reported{std::make_shared<const wire::WorkerReport>(std::move(report))}});
+  if (!gathering_.is_running()) gathering_.Start(kReportGathering);
 }
 
 void Supervisor::Core::Goodbye(LinkId link, const wire::Goodbye& goodbye) {

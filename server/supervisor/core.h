@@ -20,6 +20,9 @@ namespace spillway::supervisor {
 
 inline constexpr Duration kDiscoveryInterval = std::chrono::seconds(3);
 inline constexpr Duration kDiscoveryTimeout = std::chrono::seconds(2);
+// Reports that come within this time are one event (fleet::Together); whatever else comes takes
+// those that wait before itself.
+inline constexpr Duration kReportGathering = std::chrono::milliseconds(20);
 inline constexpr int32_t kMaxWorkers = 1000;  // of a pool
 
 // Shared with tasks that are still posted when the Supervisor goes; after Close they only answer
@@ -60,6 +63,8 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
 
   // Handles the event and all that follow from it.
   void Apply(fleet::Event event);
+  void TakeReports();
+  void HandleEvents();
   void Perform(const fleet::Spawn& spawn);
   void Perform(const fleet::Signal& signal);
   void Perform(const fleet::SendOrder& order);
@@ -93,7 +98,9 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   const fleet::Limits limits_;
   const config::Config config_;
   fleet::Fleet fleet_;
-  std::deque<fleet::Event> events_;  // that follow from the one being handled
+  std::deque<fleet::Event> events_;       // that follow from the one being handled
+  std::vector<fleet::OfWorker> reports_;  // not yet an event
+  Timer gathering_;
   bool is_applying_ = false;
   bool is_closed_ = false;
 
