@@ -18,7 +18,9 @@ int64_t MessageResidual(const Ledger& ledger) {
                               ledger.filtered);
 }
 
-uint64_t DuplicatesAtMost(const Ledger& ledger) { return ledger.released + ledger.resurrected; }
+uint64_t DuplicatesAtMost(const Ledger& ledger) {
+  return ledger.released + ledger.resurrected + ledger.replayed;
+}
 
 AuditReply Compared(AuditReply counted) {
   const ShardSummary& summary = counted.summary;

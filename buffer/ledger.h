@@ -22,7 +22,7 @@ struct LedgerCounter {
   const char* help;  // a sentence, with the unit
 };
 
-inline constexpr std::array<LedgerCounter, 16> kLedgerCounters = {{
+inline constexpr std::array<LedgerCounter, 17> kLedgerCounters = {{
     {"messages", &Ledger::messages, LedgerSide::kNeither,
      "Input messages read: accepted, rejected or filtered."},
     {"accepted", &Ledger::accepted, LedgerSide::kIn, "Spans taken from the input topic."},
@@ -52,6 +52,8 @@ inline constexpr std::array<LedgerCounter, 16> kLedgerCounters = {{
      "Input offsets passed over because the committed offset was ahead of Redis."},
     {"stale_acknowledges", &Ledger::stale_acknowledges, LedgerSide::kNeither,
      "Acknowledges of claims that had ended otherwise."},
+    {"replayed", &Ledger::replayed, LedgerSide::kNeither,
+     "At most so many input offsets were read again after they had left: Redis forgot them."},
 }};
 
 // Spans: carried + accepted - acknowledged - deduplicated - dropped - dead_lettered - quarantined
@@ -62,7 +64,8 @@ int64_t Residual(const Ledger& ledger, uint64_t live_spans);
 int64_t MessageResidual(const Ledger& ledger);
 
 // At most so many parts have left more than once since the ledger began, as far as it knows: every
-// part given back after a claim, and every part that came back to life.
+// part given back after a claim, every part that came back to life, and those of what was read
+// again because Redis had forgotten it (each holds one such offset or more).
 uint64_t DuplicatesAtMost(const Ledger& ledger);
 
 // `counted` with its residuals and its bound of duplicates filled in from what was counted.

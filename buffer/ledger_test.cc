@@ -28,7 +28,8 @@ AuditReply Healthy() {
                           .released = 6,
                           .stale_acknowledges = 1,
                           .carried = 100,
-                          .skipped = 3};
+                          .skipped = 3,
+                          .replayed = 5};
   reply.live_spans = 50;
   reply.summary.claimed_parts = reply.in_flight_parts = 7;
   return reply;
@@ -50,7 +51,7 @@ TEST(LedgerTest, AHealthyShardHasNoResidual) {
   EXPECT_EQ(audit.residual, 0);
   EXPECT_EQ(audit.message_residual, 0);
   EXPECT_EQ(audit.part_residual, 0);
-  EXPECT_EQ(audit.duplicates_at_most, 10u);
+  EXPECT_EQ(audit.duplicates_at_most, 15u);
 }
 
 TEST(LedgerTest, ALiveSpanThatIsGoneIsMissing) {
@@ -84,7 +85,7 @@ TEST_P(LedgerMoves, ShowInTheirResidual) {
   const AuditReply audit = Compared(reply);
   EXPECT_EQ(audit.residual, GetParam().residual);
   EXPECT_EQ(audit.message_residual, GetParam().message_residual);
-  EXPECT_EQ(audit.duplicates_at_most, 10 + GetParam().duplicates);
+  EXPECT_EQ(audit.duplicates_at_most, 15 + GetParam().duplicates);
 }
 
 constexpr MovesRow kMoves[] = {
@@ -93,7 +94,7 @@ constexpr MovesRow kMoves[] = {
     {"acknowledged", -1, 0, 0},      {"dropped", -1, 0, 0},     {"dead_lettered", -1, 0, 0},
     {"quarantined", -1, 0, 0},       {"orphan", 0, 0, 0},       {"released", 0, 0, 1},
     {"resurrected", 0, 0, 1},        {"unreplayable", 0, 0, 0}, {"skipped", 0, 0, 0},
-    {"stale_acknowledges", 0, 0, 0},
+    {"stale_acknowledges", 0, 0, 0}, {"replayed", 0, 0, 1},
 };
 static_assert(std::size(kMoves) == kLedgerCounters.size());
 INSTANTIATE_TEST_SUITE_P(EveryCounter, LedgerMoves, testing::ValuesIn(kMoves),

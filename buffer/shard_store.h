@@ -80,6 +80,10 @@ struct TakeRequest {
   Offset committed = kNoOffset;  // C as committed to Kafka; kNoOffset: none
   Offset log_start = 0;          // first offset that still exists
   Offset log_end = 0;            // next offset to be written by producers
+  // What the caller knows of W before this call, so that what Redis has forgotten can be counted.
+  Offset reached = kNoOffset;  // it was at least this; kNoOffset: not known
+  Offset reached_at_most = 0;  // and at most this: as sent last, or the log's end right before
+  bool was_set_back = false;   // an answer showed an earlier state
 };
 struct TakeReply {
   Epoch epoch;
@@ -91,6 +95,7 @@ struct TakeReply {
   bool is_new_log = false;             // the input's identity or extent said so
   bool is_created = false;             // there was no `meta`
   uint64_t unreplayable = 0;           // offsets in [start wanted, log_start) that are gone
+  uint64_t replayed = 0;               // counted by this call, see Ledger
   std::vector<uint32_t> dictionaries;  // that the shard has; the last one stored first
   std::vector<LivePartRecord> live;    // due and in flight, all of one instant
 };
@@ -151,9 +156,9 @@ struct DropDictionaryRequest {
 };
 
 // Counters of `meta` (invariant 13). Spans, except: messages, rejected, filtered; unreplayable and
-// skipped (offsets); orphan, resurrected, released (parts); stale_acknowledges (calls). A new
-// incarnation starts them again, with the spans of older ones still live as `carried`. Every span
-// leaves by one counter: carried + accepted =
+// skipped, replayed (offsets); orphan, resurrected, released (parts); stale_acknowledges (calls). A
+// new incarnation starts them again, with the spans of older ones still live as `carried`. Every
+// span leaves by one counter: carried + accepted =
 //     acknowledged + deduplicated + dropped + dead_lettered + quarantined + live + residual.
 struct Ledger {
   uint64_t messages = 0, accepted = 0, rejected = 0, filtered = 0, deduplicated = 0;
@@ -161,6 +166,10 @@ struct Ledger {
   uint64_t unreplayable = 0, dead_lettered = 0, released = 0, stale_acknowledges = 0;
   uint64_t carried = 0;  // live spans of older incarnations when this one began
   uint64_t skipped = 0;  // offsets between W and C where W was found below C
+  // Offsets that are read again, though their spans may have left, because Redis has forgotten
+  // them: from C to `reached_at_most`, once for each take that finds so. It does if Redis holds
+  // nothing or less than the caller or C knows of.
+  uint64_t replayed = 0;
   bool operator==(const Ledger&) const = default;
 };
 

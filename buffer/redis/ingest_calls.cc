@@ -164,7 +164,7 @@ StoreResult<ShardFigures> RedisShardStore::FiguresOf(ShardId shard,
 void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) {
   const ShardKeys keys = KeysOf(shard);
   const RedisRoute connection = ConnectionForShard(shard);
-  Command command(scripts::kTake, 6, 9);
+  Command command(scripts::kTake, 6, 12);
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
                   keys.dictionaries()});
   command.Add(kFormatVersion)
@@ -173,7 +173,10 @@ void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeR
       .AddAll({request.input.cluster_id, request.input.topic, request.input.topic_id})
       .Add(request.committed)
       .Add(request.log_start)
-      .Add(request.log_end);
+      .Add(request.log_end)
+      .Add(request.reached)
+      .Add(request.reached_at_most)
+      .Add(request.was_set_back ? "1" : "0");
   auto read_live = [this, shard, request, keys,
                     done = std::move(done)](const CommandResult& result) mutable {
     if (!result.ok()) return done(Failed<TakeReply>(shard, result));
@@ -189,6 +192,7 @@ void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeR
     reply.is_created = r[7].integer() == 1;
     const Offset resurrected_end = r[8].integer();
     reply.dictionaries = ReadDictionaryIds(r[9].text(), r[10]);
+    reply.replayed = r[11].count();
     const std::string epoch = EpochText(reply.epoch);
     auto finish = [this, shard, request, reply = std::move(reply), wanted, resurrected_end,
                    done = std::move(done)](LiveParts live) mutable {

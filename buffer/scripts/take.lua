@@ -1,15 +1,17 @@
 -- Becomes the ingest owner of a shard: the only script that creates `meta`.
 -- KEYS: meta, due, refs, inflight, attempts, dictionaries
 -- ARGV: format, proposed epoch number, owner, cluster id, topic, topic id (empty: not known),
---       committed offset (-1: none), start of the log, end of the log
+--       committed offset (-1: none), start of the log, end of the log, W was at least (-1: not
+--       known) and at most this, 1 if an answer showed an earlier state
 -- Returns: epoch number, incarnation, offset wanted ('' = the least of the live parts and W), W,
 --          clock, Redis TIME, 1 if the log is new, 1 if `meta` was created, parts below this offset
---          are counted as resurrected, the last dictionary stored or '', {dictionary …}
+--          are counted as resurrected, the last dictionary stored or '', {dictionary …}, offsets
+--          counted as replayed
 -- include: common.lua
 local meta = KEYS[1]
 local counters = {'messages', 'accepted', 'rejected', 'filtered', 'deduplicated', 'acknowledged',
   'dropped', 'orphan', 'quarantined', 'resurrected', 'unreplayable', 'dead_lettered', 'released',
-  'stale_acknowledges', 'carried', 'skipped', 'gap_end', 'resurrected_end'}
+  'stale_acknowledges', 'carried', 'skipped', 'gap_end', 'resurrected_end', 'replayed'}
 local wrong = wrong_type(meta, 'hash') or wrong_type(KEYS[2], 'zset') or wrong_type(KEYS[3], 'hash')
   or wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'hash') or wrong_type(KEYS[6], 'hash')
 if wrong then return wrong end
@@ -37,6 +39,14 @@ if exists then
   end
 end
 
+-- What Redis has forgotten is read again, and what had left of it leaves again.
+local has_forgotten = ARGV[12] == '1' or tonumber(ARGV[10]) > watermark
+  or (has_commit and (not exists or watermark < committed))
+local replayed = 0
+if has_forgotten and not is_new_log then
+  replayed = math.max(ARGV[11] - (has_commit and committed or log_start), 0)
+end
+
 local wanted = has_commit and committed or log_start
 open_for_writing(meta)
 if is_new_log then
@@ -60,6 +70,7 @@ else
   wanted = ''
 end
 watermark = math.max(watermark, log_start)
+if replayed > 0 then call('HINCRBY', meta, 'replayed', micros(replayed)) end
 number = number + 1
 
 for i, field in ipairs({'cluster', 'topic', 'topic_id'}) do
@@ -69,4 +80,4 @@ if not exists then call('HSET', meta, 'claimed', 0, 'changes', 0, 'marks', '', '
 call('HSET', meta, 'format', ARGV[1], 'ingest', micros(number) .. ':' .. ARGV[3], 'incarnation',
   incarnation, 'watermark', watermark, 'clock', clock)
 return {micros(number), incarnation, wanted, watermark, clock, micros(redis_time()),
-  is_new_log and 1 or 0, exists and 0 or 1, m[9] or 0, m[10] or '', call('HKEYS', KEYS[6])}
+  is_new_log and 1 or 0, exists and 0 or 1, m[9] or 0, m[10] or '', call('HKEYS', KEYS[6]), replayed}

@@ -52,7 +52,8 @@ std::vector<std::string> AuditRow(std::string name, const std::string& outcome,
   if (is_wide) {
     add(f.message_residual(), f.part_residual(), f.due_parts(), f.in_flight_parts(),
         f.missing_lists(), f.undecodable_entries(), ledger.orphan(), ledger.released(),
-        ledger.resurrected(), ledger.unreplayable(), ledger.skipped(), ledger.stale_acknowledges());
+        ledger.resurrected(), ledger.unreplayable(), ledger.skipped(), ledger.replayed(),
+        ledger.stale_acknowledges());
   }
   return row;
 }
@@ -78,7 +79,7 @@ void Printer::Audit(const v1::AuditResponse& answer) {
        "DUPLICATES<="},
       is_wide(),
       {"MESSAGE-RESIDUAL", "PART-RESIDUAL", "DUE", "IN-FLIGHT", "MISSING", "UNDECODABLE", "ORPHAN",
-       "RELEASED", "RESURRECTED", "UNREPLAYABLE", "SKIPPED", "STALE-ACKNOWLEDGES"}));
+       "RELEASED", "RESURRECTED", "UNREPLAYABLE", "SKIPPED", "REPLAYED", "STALE-ACKNOWLEDGES"}));
   for (const v1::ShardAudit& shard : answer.shards()) {
     table.AddRow(AuditRow(ShortName(shard.name()), Text(shard.outcome()),
                           shard.has_figures() ? &shard.figures() : nullptr, is_wide()));

@@ -104,6 +104,7 @@ v1::Ledger ToMessage(const buffer::Ledger& ledger) {
   message.set_stale_acknowledges(ledger.stale_acknowledges);
   message.set_carried(ledger.carried);
   message.set_skipped(ledger.skipped);
+  message.set_replayed(ledger.replayed);
   return message;
 }
 

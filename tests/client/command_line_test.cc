@@ -154,8 +154,8 @@ TEST_F(CommandLineTest, AuditNamesTheShardWhoseResidualIsNotZero) {
 
   EXPECT_EQ(result.code, kExitFailed);
   EXPECT_EQ(asked, ShardId{7});
-  EXPECT_THAT(result.out, ContainsRegex("\n7 +EXACT .* 3 +21\n"));
-  EXPECT_THAT(result.out, ContainsRegex("\ntotal +UNEVEN .* 3 +21\n"));
+  EXPECT_THAT(result.out, ContainsRegex("\n7 +EXACT .* 3 +37\n"));
+  EXPECT_THAT(result.out, ContainsRegex("\ntotal +UNEVEN .* 3 +37\n"));
   EXPECT_EQ(result.err,
             "spillway: shards/7: 3 spans are missing; 1 lists of live parts are gone\n");
 }

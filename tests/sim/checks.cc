@@ -101,6 +101,7 @@ void Checks::AtEnd() {
   ReadOutput();
   CheckNothingIsLost();
   if (!mix_.PermitsDuplicates()) CheckNothingIsDoubled();
+  if (mix_.OnlyLosesRedis()) CheckReplayed();
   CheckLedger();
   if (mix_.is_generous) CheckSegments();
 }
@@ -121,6 +122,30 @@ void Checks::CheckNothingIsDoubled() {
     Fail(absl::StrCat("tag ", record.tag, " came ", input_.copies(record.tag), " times and left ",
                       times, " times"));
   }
+}
+
+void Checks::OnLoss() {
+  const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
+  if (shard == nullptr) return;
+  replayed_ += shard->ledger.replayed;
+  // Who takes it then may take the group for a new one.
+  if (!plane_.world.committed().has_value()) has_lost_uncommitted_ = true;
+}
+
+// Each offset that a ledger has counted may have left once more.
+void Checks::CheckReplayed() {
+  if (has_lost_uncommitted_) return;
+  const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
+  const uint64_t replayed = replayed_ + (shard == nullptr ? 0 : shard->ledger.replayed);
+  uint64_t more = 0;
+  std::set<size_t> seen;
+  for (const InputRecord& record : input_.records()) {
+    if (!seen.insert(record.tag).second) continue;
+    const size_t times = times_sent_[record.tag], copies = input_.copies(record.tag);
+    more += times > copies ? times - copies : 0;
+  }
+  if (more > replayed)
+    Fail(absl::StrCat(more, " spans left once more, and only ", replayed, " were counted"));
 }
 
 void Checks::CheckLedger() {

@@ -23,6 +23,8 @@ class Checks {
   void AfterStep();
   // The input starts again at offset 0, and so does C.
   void OnNewLog();
+  // Redis is about to lose everything.
+  void OnLoss();
   // Whether nothing is left to do: C and W at the end of the log, nothing but meta in Redis.
   bool IsQuiet();
   // Once it is quiet.
@@ -37,6 +39,7 @@ class Checks {
   bool HasLeft(const InputRecord& record) const;
   void CheckNothingIsLost();
   void CheckNothingIsDoubled();
+  void CheckReplayed();
   void CheckLedger();
   void CheckSegments();
   std::string Position() const;
@@ -53,7 +56,9 @@ class Checks {
   std::vector<size_t> times_sent_;    // by tag
   std::vector<size_t> dead_letters_;  // by tag
   size_t letters_read_ = 0;
-  Offset low_ = 0;  // C as last seen
+  Offset low_ = 0;         // C as last seen
+  uint64_t replayed_ = 0;  // that ledgers had counted when they were lost
+  bool has_lost_uncommitted_ = false;
   std::string wrong_;
 };
 

@@ -74,6 +74,7 @@ const std::vector<Mix>& AllMixes() {
        .ingest_crash = 0.2,
        .flush_crash = 0.2,
        .loss = 0.2},
+      {.name = "loss_alone", .rebalance = 0.2, .flush_move = 0.1, .ingest_crash = 0.2, .loss = 0.2},
       // Conformance K9c.
       {.name = "new_log",
        .net = 0.05,

@@ -40,6 +40,10 @@ struct Mix {
   bool PermitsDuplicates() const {
     return flush_crash > 0 || ambiguous > 0 || rollback > 0 || loss > 0;
   }
+  // Spans leave more often than they came only because Redis has lost them: the ledger bounds that.
+  bool OnlyLosesRedis() const {
+    return loss > 0 && flush_crash == 0 && ambiguous == 0 && rollback == 0 && net == 0;
+  }
   // Redis may forget what it knew.
   bool Forgets() const { return rollback > 0 || loss > 0; }
 };

@@ -194,6 +194,7 @@ void Simulation::TroubleRedis() {
   if (random_.Chance(mix_.rollback) && !snapshots_.empty()) Rollback();
   if (random_.Chance(mix_.loss)) {
     Trace("redis loses everything");
+    checks_.OnLoss();
     store.LoseEverything();
     snapshots_.clear();
   }

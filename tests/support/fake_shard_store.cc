@@ -275,7 +275,14 @@ StoreResult<TakeReply> FakeShardStore::DoTake(ShardId id, const TakeRequest& req
   reply.is_new_log = !reply.is_created &&
                      (Differs(shard.input, request.input) || request.log_end < shard.watermark ||
                       (request.committed != kNoOffset && !has_commit));
+  const bool has_forgotten =
+      request.was_set_back || request.reached > shard.watermark ||
+      (has_commit && (reply.is_created || shard.watermark < request.committed));
   Offset wanted = has_commit ? request.committed : request.log_start;
+  if (has_forgotten && !reply.is_new_log && request.reached_at_most > wanted) {
+    reply.replayed = static_cast<uint64_t>(request.reached_at_most - wanted);
+    shard.ledger.replayed += reply.replayed;
+  }
   if (reply.is_created || reply.is_new_log) {
     if (reply.is_new_log) StartNewIncarnation(shard);
     shard.input = request.input;

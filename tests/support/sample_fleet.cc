@@ -89,7 +89,8 @@ buffer::Ledger SampleLedger() {
           .released = 12,
           .stale_acknowledges = 13,
           .carried = 14,
-          .skipped = 15};
+          .skipped = 15,
+          .replayed = 16};
 }
 
 std::shared_ptr<wire::WorkerReport> Report(wire::ShardReport shard) {

@@ -262,6 +262,96 @@ TEST_P(ShardStoreContract, ALostShardIsTakenFromNothing) {
   EXPECT_EQ(taken.watermark, 0);
 }
 
+// ---- what Redis has forgotten
+
+TEST_P(ShardStoreContract, ALossCountsWhatIsReadAgain) {
+  TakeAsWriter();
+  AddNext({}, 30, 10);
+  store_->LoseEverything();
+  TakeRequest request{.owner = 5,
+                      .input = input_,
+                      .committed = 10,
+                      .log_end = 100,
+                      .reached = 30,
+                      .reached_at_most = 32};
+  EXPECT_EQ(Take(request).value.replayed, 22u);
+  EXPECT_EQ(Summary().ledger.replayed, 22u);
+  EXPECT_EQ(Audit().duplicates_at_most, 22u);
+  request.reached = kNoOffset;
+  EXPECT_EQ(Take(request).value.replayed, 0u) << "it is known now how far Redis is";
+  EXPECT_EQ(Summary().ledger.replayed, 22u);
+}
+
+TEST_P(ShardStoreContract, ALossThatNobodySawIsBoundedByTheLogsEnd) {
+  EXPECT_EQ(
+      Take({.owner = 5, .input = input_, .committed = 10, .log_end = 100, .reached_at_most = 90})
+          .value.replayed,
+      80u);
+  EXPECT_EQ(Summary().ledger.replayed, 80u);
+}
+
+TEST_P(ShardStoreContract, ALossBeforeTheFirstCommitCountsFromTheLogsStart) {
+  const TakeRequest request{.owner = 5,
+                            .input = input_,
+                            .log_start = 3,
+                            .log_end = 100,
+                            .reached = 30,
+                            .reached_at_most = 30};
+  EXPECT_EQ(Take(request).value.replayed, 27u);
+}
+
+// Parts above C that the earlier state holds may have left as well.
+TEST_P(ShardStoreContract, ARollbackCountsWhatHadLeftAboveTheCommit) {
+  TakeAsWriter();
+  AddNext({NewPart(25, 50)}, 30, 10);
+  store_->Snapshot();
+  AddNext({}, 20, 11);
+  store_->Restore();
+  EXPECT_EQ(Take({.owner = 5,
+                  .input = input_,
+                  .committed = 20,
+                  .log_end = 100,
+                  .reached = 50,
+                  .reached_at_most = 50})
+                .value.replayed,
+            30u);
+  EXPECT_EQ(Take({.owner = 5,
+                  .input = input_,
+                  .committed = 20,
+                  .log_end = 100,
+                  .reached = 30,
+                  .reached_at_most = 30,
+                  .was_set_back = true})
+                .value.replayed,
+            10u)
+      << "the clock alone had told";
+  EXPECT_EQ(Summary().ledger.replayed, 40u);
+}
+
+TEST_P(ShardStoreContract, ARollbackBelowTheCommitIsBoundedByTheLogsEnd) {
+  TakeAsWriter();
+  AddNext({}, 30, 10);
+  const TakeRequest request{
+      .owner = 5, .input = input_, .committed = 40, .log_end = 100, .reached_at_most = 90};
+  EXPECT_EQ(Take(request).value.replayed, 50u);
+  EXPECT_EQ(Take(request).value.replayed, 0u);
+}
+
+TEST_P(ShardStoreContract, WithNothingForgottenNothingIsReplayed) {
+  TakeRequest request{.owner = 5, .input = input_, .log_end = 100, .reached_at_most = 90};
+  EXPECT_EQ(Take(request).value.replayed, 0u) << "a new group";
+  TakeAsWriter();
+  AddNext({}, 30, 10);
+  request.committed = 10;
+  EXPECT_EQ(Take(request).value.replayed, 0u) << "a hand-over";
+  request.reached = 30;
+  EXPECT_EQ(Take(request).value.replayed, 0u) << "taken again";
+  input_.topic_id = request.input.topic_id = "t2";
+  request.reached = 50;
+  EXPECT_EQ(Take(request).value.replayed, 0u) << "another log";
+  EXPECT_EQ(Summary().ledger.replayed, 0u);
+}
+
 // K8
 TEST_P(ShardStoreContract, OnlyAddIsRefusedForMemoryAndThenWhole) {
   TakeAsWriter();

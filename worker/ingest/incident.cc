@@ -36,7 +36,10 @@ void TellIncidents(ShardId shard, const BeforeTaking& before, const TakenShard& 
   } else if (is_created && std::max(before.watermark, taken.committed) > 0) {
     ++counts.redis_losses;
     Log(LogLevel::kWarning, "Redis has lost the shard: it is read again from Kafka",
-        {{"shard", shard.value}, {"start", taken.start}, {"watermark_before", before.watermark}});
+        {{"shard", shard.value},
+         {"start", taken.start},
+         {"watermark_before", before.watermark},
+         {"replayed_at_most", reply.replayed}});
   } else if (before.was_set_back || reply.watermark < before.watermark) {
     ++counts.redis_rollbacks;
     Log(LogLevel::kWarning, "Redis was set back: what it has forgotten is read again from Kafka",
@@ -45,7 +48,8 @@ void TellIncidents(ShardId shard, const BeforeTaking& before, const TakenShard& 
          {"watermark", reply.watermark},
          {"watermark_before", before.watermark},
          {"low_watermark", taken.committed},
-         {"resurrected_parts", CountResurrected(taken)}});
+         {"resurrected_parts", CountResurrected(taken)},
+         {"replayed_at_most", reply.replayed}});
   }
   if (reply.unreplayable == 0) return;
   counts.unreplayable += reply.unreplayable;

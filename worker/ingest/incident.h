@@ -21,8 +21,11 @@ struct IncidentCounts {
 // What the shard's owner remembers from one take to the next.
 struct BeforeTaking {
   Offset watermark = kNoOffset;  // W, the highest known of this log
+  Offset sent = kNoOffset;       // the highest asked for; not below W
   bool was_set_back = false;     // an answer showed an earlier state
   bool was_created = false;      // by a take that did not succeed
+  bool was_fenced = false;       // somebody else may have moved W
+  bool is_counted = false;       // what Redis had forgotten, by a take that did not succeed
 };
 
 // Counts what has happened and says it, one line for each incident. A consumer group that has

@@ -56,6 +56,7 @@ void ShardSession::StartBatch(Instant now) {
 
 void ShardSession::SendAdd() {
   call_ = Call::kAdd;
+  before_.sent = sent_add_.new_watermark;
   parts_.store.Add(
       shard_, sent_add_,
       [this, attempt = std::weak_ptr<bool>(attempt_)](StoreResult<ShardFigures> result) {

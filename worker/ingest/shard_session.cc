@@ -83,12 +83,17 @@ void ShardSession::Take() {
   SPILLWAY_FAILPOINT("ingest.take.begun");
   phase_ = Phase::kTaking;
   others_turn_ = parts_.clock.Now();
+  ShardTaking::Request request{.shard = shard_,
+                               .proposed_number = parts_.highest_epoch,
+                               .draw_owner = [this] { return parts_.host.RandomNumber(); },
+                               .query_timeout = parts_.options.query_timeout};
+  if (!before_.is_counted) {
+    request.reached = before_.watermark;
+    request.reached_at_most = before_.was_fenced ? kNoOffset : before_.sent;
+    request.was_set_back = before_.was_set_back;
+  }
   taking_ = std::make_unique<ShardTaking>(
-      ShardTaking::Request{.shard = shard_,
-                           .proposed_number = parts_.highest_epoch,
-                           .draw_owner = [this] { return parts_.host.RandomNumber(); },
-                           .query_timeout = parts_.options.query_timeout},
-      parts_.consumer, parts_.store,
+      request, parts_.consumer, parts_.store,
       ShardTaking::Callbacks{
           .taken = [this](TakenShard taken) { OnTaken(std::move(taken)); },
           .failed = [this](const TakeFailure& failure) { OnTakeFailed(failure); }});
@@ -97,6 +102,7 @@ void ShardSession::Take() {
 
 void ShardSession::OnTakeFailed(const TakeFailure& failure) {
   before_.was_created = before_.was_created || failure.has_created;
+  before_.is_counted = before_.is_counted || failure.has_counted;
   // A take whose answer was lost may have been executed.
   ++parts_.highest_epoch;
   parts_.host.OnKafkaAnswer(failure.cause != Cause::kKafka);
@@ -116,7 +122,7 @@ void ShardSession::OnTaken(TakenShard taken) {
   committed_ = taken.committed;
   if (reply.is_new_log) highest_asked_ = kNoOffset;
   TellIncidents(shard_, before_, taken, parts_.totals.incidents);
-  before_ = {.watermark = reply.watermark};
+  before_ = {.watermark = reply.watermark, .sent = reply.watermark};
   redis_time_ = reply.redis_time;
   redis_time_at_ = parts_.clock.Now();
   take_cause_ = inputs_.take_cause = Cause::kNone;
@@ -216,7 +222,7 @@ void ShardSession::FinishReplay() {
 
 void ShardSession::OnFenced() {
   Log(LogLevel::kWarning, "shard fenced", {{"shard", shard_.value}, {"epoch", epoch_.number}});
-  must_prove_ = true;
+  must_prove_ = before_.was_fenced = true;
   GiveUp("another owner has taken the shard",
          std::max(parts_.options.fenced_backoff, NextBackoff()));
 }

@@ -23,6 +23,7 @@ absl::AnyInvocable<void(T)> ShardTaking::Guarded(void (ShardTaking::*member)(T))
 void ShardTaking::Fail(wire::Cause cause, std::string message, bool needs_person) {
   callbacks_.failed({.cause = cause,
                      .has_created = has_created_,
+                     .has_counted = has_counted_,
                      .needs_person = needs_person,
                      .message = std::move(message)});
 }
@@ -51,6 +52,10 @@ void ShardTaking::OnIdentity(absl::StatusOr<kafka::TopicIdentity> identity) {
 void ShardTaking::OnExtent(absl::StatusOr<kafka::PartitionExtent> extent) {
   if (!extent.ok()) return FailKafka(extent.status());
   take_.log_start = extent->log_start;
+  take_.reached = request_.reached;
+  take_.reached_at_most =
+      request_.reached_at_most == kNoOffset ? extent->log_end : request_.reached_at_most;
+  take_.was_set_back = request_.was_set_back;
   Take(std::numeric_limits<Offset>::max());
 }
 
@@ -69,6 +74,10 @@ void ShardTaking::OnTaken(buffer::StoreResult<buffer::TakeReply> result) {
     SPILLWAY_FAILPOINT("ingest.take.answered");
     taken_.reply = std::move(result.value);
     has_created_ = has_created_ || taken_.reply.is_created;
+    replayed_ += taken_.reply.replayed;
+    has_counted_ = true;
+    take_.reached = kNoOffset;
+    take_.was_set_back = false;
     consumer_.Committed(request_.shard, request_.query_timeout,
                         Guarded(&ShardTaking::OnCommittedAgain));
     return;
@@ -96,6 +105,7 @@ void ShardTaking::OnExtentAgain(absl::StatusOr<kafka::PartitionExtent> extent) {
 void ShardTaking::Finish() {
   SPILLWAY_FAILPOINT("ingest.take.confirmed");
   taken_.reply.is_created = has_created_;
+  taken_.reply.replayed = replayed_;
   const buffer::TakeReply& reply = taken_.reply;
   taken_.start = reply.start;
   taken_.committed = reply.is_new_log ? kNoOffset : std::max(take_.committed, committed_now_);

@@ -24,6 +24,7 @@ struct TakeFailure {
   wire::Cause cause =
       wire::Cause::kRedis;    // kKafka, kRedis, kRedisMoving; kOwnership: try again now
   bool has_created = false;   // what Redis holds of the shard: there was nothing
+  bool has_counted = false;   // what Redis had forgotten: do not tell it again
   bool needs_person = false;  // keys that we do not understand
   std::string message;
 };
@@ -41,6 +42,11 @@ class ShardTaking {
     uint64_t proposed_number = 0;
     std::function<uint64_t()> draw_owner;  // anew for each call
     Duration query_timeout{};
+    // As in buffer::TakeRequest; reached_at_most kNoOffset: somebody else may have moved W, up to
+    // the log's end. One who still does so while this asks Kafka is beyond the bound.
+    Offset reached = kNoOffset;
+    Offset reached_at_most = kNoOffset;
+    bool was_set_back = false;
   };
   struct Callbacks {
     absl::AnyInvocable<void(TakenShard)> taken;    // one of the two, once;
@@ -77,6 +83,8 @@ class ShardTaking {
   bool is_end_known_ = false;  // the second call
   wire::Cause waits_for_ = wire::Cause::kKafka;
   bool has_created_ = false;
+  bool has_counted_ = false;
+  uint64_t replayed_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -60,5 +60,46 @@ TEST_F(ShardTakingTest, ReadingStartsAtWhatWasCommittedInTheMeantime) {
   EXPECT_EQ(taken->committed, 1);
 }
 
+// ---- what Redis has forgotten
+
+TEST_F(ShardTakingTest, CountsWhatALostRedisHadHeld) {
+  h.Append(SpanText('a', 'a', 0));
+  h.Append(SpanText('b', 'a', 0));
+  Assign();
+  ASSERT_EQ(h.committed(), 0);
+  h.store.LoseEverything();
+  h.Pass(seconds(10));
+  h.Append(SpanText('c', 'a', 0));
+  h.Pass(seconds(1));
+  EXPECT_EQ(h.redis().watermark, 3);
+  EXPECT_EQ(h.redis().ledger.replayed, 2u) << "the third had never been there";
+}
+
+TEST_F(ShardTakingTest, AnotherWorkerCountsUpToTheLogsEnd) {
+  h.Append(SpanText('a', 'a', 0));
+  Assign();
+  h.worker().Crash();
+  h.store.LoseEverything();
+  h.Append(SpanText('b', 'a', 0));
+  h.ReplaceWorker(0);
+  Assign();
+  EXPECT_EQ(h.redis().ledger.replayed, 2u) << "the second may have been there";
+}
+
+// An add that nobody has answered may have been executed, and what it wrote may have left.
+TEST_F(ShardTakingTest, CountsWhatWasSentAndNeverAnswered) {
+  h.Append(SpanText('a', 'a', 0));
+  Assign();
+  h.store.SetFaults([](StoreCall call, ShardId) {
+    return call == StoreCall::kAdd ? StoreFault::kLoseReply : StoreFault::kNone;
+  });
+  h.Append(SpanText('b', 'a', 0));
+  h.Pass(std::chrono::milliseconds(50));
+  h.store.SetFaults({});
+  h.store.LoseEverything();
+  h.Pass(seconds(10));
+  EXPECT_EQ(h.redis().ledger.replayed, 2u);
+}
+
 }  // namespace
 }  // namespace spillway::ingest
