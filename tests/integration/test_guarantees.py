@@ -1,4 +1,4 @@
-"""docs/guarantees.md names only tests that exist and counters that are in /metrics."""
+"""docs/guarantees.md names only tests that exist, and it and docs/operations.md only metrics that are served."""
 
 import re
 import urllib.request
@@ -6,15 +6,15 @@ import urllib.request
 import harness
 from harness import wait_until
 
-PAGE = harness.ROOT / "docs/guarantees.md"
+GUARANTEES, OPERATIONS = (harness.ROOT / "docs" / name for name in ("guarantees.md", "operations.md"))
 
 
-def code_words():
-    return set(re.findall(r"`([^`]+)`", PAGE.read_text()))
+def code_words(page):
+    return set(re.findall(r"`([^`]+)`", page.read_text()))
 
 
 def test_every_test_it_names_exists():
-    named = {word for word in code_words() if re.fullmatch(r"test_\w+|[A-Z]\w+\.[A-Z]\w+", word)}
+    named = {word for word in code_words(GUARANTEES) if re.fullmatch(r"test_\w+|[A-Z]\w+\.[A-Z]\w+", word)}
     assert len(named) > 20, named
     defined = set()
     for path in harness.ROOT.glob("tests/**/*.py"):
@@ -25,8 +25,9 @@ def test_every_test_it_names_exists():
     assert not named - defined
 
 
-def test_every_counter_it_names_is_in_the_metrics(make_fleet):
-    named = {word for word in code_words() if word.startswith("spillway_")}
+def test_every_metric_they_name_is_served(make_fleet):
+    named = {re.match(r"\w+", word)[0] for page in (GUARANTEES, OPERATIONS) for word in code_words(page)
+             if word.startswith("spillway_")}
     assert len(named) > 10, named
     fleet = make_fleet().start()
     wait_until(lambda: fleet.ledger(), "the shard has been taken")
