@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/lock_file.h"
 #include "base/log.h"
+#include "base/stack_dump.h"
 #include "base/termination_signals.h"
 #include "base/version.h"
 #include "config/command_line.h"
@@ -47,6 +48,9 @@ int Run(const config::Config& config, const config::WorkerCommandLine& line,
       return kExitSlotTaken;
     }
     lock = *std::move(acquired);
+    const absl::Status stacks =
+        InstallStackDump(StackDumpPath(config.server.run_dir, line.pool, line.slot));
+    if (!stacks.ok()) Log(LogLevel::kWarning, "no stacks if it hangs", {{"problem", stacks}});
   }
   absl::StatusOr<std::unique_ptr<WorkerProcess>> process =
       WorkerProcess::Create(config, line, signals);

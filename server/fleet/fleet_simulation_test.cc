@@ -32,6 +32,7 @@ Limits SmallLimits() {
   limits.health.report_interval = milliseconds(200);
   limits.drain_timeout = milliseconds(1'500);
   limits.term_timeout = milliseconds(500);
+  limits.capture_timeout = milliseconds(800);
   return limits;
 }
 
@@ -71,8 +72,9 @@ class World {
       now_ += kStep;
       if (now_ < calm) {
         if (Chance(8)) Fault();
-      } else if (now_ - calm < kStep) {
-        Settle();
+      } else if (now_ - calm < kStep ||
+                 (now_ - calm >= kCalm / 2 && now_ - calm < kCalm / 2 + kStep)) {
+        Settle();  // and again when the last of what had hung is dead
       }
       for (auto& [pid, process] : processes_) Live(process);
       Bury();
@@ -225,6 +227,15 @@ class World {
     }
   }
 
+  // What hangs does not answer, and an answer may be lost.
+  void Perform(const CaptureStacks& capture) {
+    for (auto& [pid, process] : processes_) {
+      if (process.key != capture.worker || process.generation != capture.generation) continue;
+      if (process.is_hung || Chance(20)) continue;
+      later_.push_back(OfWorker{process.key, process.generation, StacksCaptured{}});
+    }
+  }
+
   void Perform(const SendOrder& send) {
     for (auto& [pid, process] : processes_) {
       if (process.key != send.worker || !process.is_attached) continue;
@@ -341,11 +352,20 @@ class World {
     discovered_ = true;
   }
 
+  std::string Everyone() const {
+    std::string text;
+    for (const auto& [key, worker] : fleet_.workers) {
+      text += "\n" + WorkerName(key) + " " + StateName(worker.state) + ": " + worker.last_death;
+    }
+    return text;
+  }
+
   void CheckConverged() {
     const Pool* pool = FindPool(fleet_, "flush");
     ASSERT_EQ(pool->state, PoolState::kRunning);
     ASSERT_EQ(fleet_.workers.size(), static_cast<size_t>(pool->desired));
-    ASSERT_EQ(processes_.size(), fleet_.workers.size()) << "leaked or missing processes";
+    ASSERT_EQ(processes_.size(), fleet_.workers.size())
+        << "leaked or missing processes" << Everyone();
     for (const auto& [key, worker] : fleet_.workers) {
       ASSERT_EQ(worker.state, WorkerState::kReady) << WorkerName(key) << ": " << worker.last_death;
       ASSERT_EQ(worker.health.state, HealthState::kHealthy);

@@ -7,6 +7,7 @@ Limits LimitsFrom(const config::Config& config, const EndLimits& ends, uint64_t 
           .health = config.health,
           .drain_timeout = config.flush.drain_timeout + ends.margin,
           .term_timeout = ends.term_timeout,
+          .capture_timeout = ends.capture_timeout,
           .seed = seed};
 }
 

@@ -18,6 +18,7 @@ struct EndLimits {
   // From TERM to KILL for a worker that has drained in vain (TERM then means: at once), or that is
   // unhealthy.
   Duration term_timeout = std::chrono::seconds(2);
+  Duration capture_timeout = std::chrono::seconds(5);
 };
 
 struct Limits {
@@ -26,6 +27,8 @@ struct Limits {
   // For a worker to finish what it holds and end by itself, by order or by TERM.
   Duration drain_timeout = std::chrono::seconds(26);
   Duration term_timeout = EndLimits().term_timeout;
+  // For an unhealthy worker's stacks to be captured before it is ended: asking, answering, naming.
+  Duration capture_timeout = EndLimits().capture_timeout;
   uint64_t seed = 0;  // of the backoff's jitter
 };
 

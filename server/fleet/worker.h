@@ -32,6 +32,13 @@ struct StallWatch {
   Instant since;
 };
 
+// What a worker was doing when it was found unhealthy.
+struct Stacks {
+  std::string problem;  // why it has not told, or not all; empty: it has
+  std::string summary;  // its main thread, innermost function first; may be empty
+  std::string file;     // all threads; empty: none
+};
+
 struct Worker {
   WorkerKey key;
   wire::Role role = wire::Role::kIngest;
@@ -42,10 +49,11 @@ struct Worker {
 
   // The process; meaningless without one.
   bool has_process = false;
-  bool is_adopted = false;  // an earlier server's
-  bool is_failed = false;   // being ended because it was unhealthy
-  bool is_killed = false;   // KILL was sent
-  bool has_left = false;    // it has said goodbye
+  bool is_adopted = false;    // an earlier server's
+  bool is_failed = false;     // being ended because it was unhealthy
+  bool is_capturing = false;  // its stacks were asked for; TERM follows
+  bool is_killed = false;     // KILL was sent
+  bool has_left = false;      // it has said goodbye
   int64_t pid = 0;
   Instant started_at;  // adopted: when it was found
   std::string uid, version;
@@ -53,6 +61,7 @@ struct Worker {
   std::shared_ptr<const wire::WorkerReport> report;  // newest; shared with snapshots. Null: none
   Instant report_at;
   std::map<ShardId, StallWatch> stalls;
+  Stacks stacks;  // captured when it was found unhealthy
 
   // The newest order: the whole wish. Sequence 0: none was given yet.
   wire::Order order;

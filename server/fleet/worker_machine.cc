@@ -4,10 +4,19 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
 namespace spillway::fleet {
 namespace {
+
+std::string StacksText(const Stacks& stacks) {
+  std::vector<std::string> parts;
+  if (!stacks.summary.empty()) parts.push_back("main thread: " + stacks.summary);
+  if (!stacks.problem.empty()) parts.push_back("stacks: " + stacks.problem);
+  if (!stacks.file.empty()) parts.push_back("all threads: " + stacks.file);
+  return absl::StrJoin(parts, "; ");
+}
 
 // One step of one worker.
 class Machine {
@@ -109,6 +118,14 @@ class Machine {
     Die(text, is_bad_configuration);
   }
 
+  void On(const StacksCaptured& captured) {
+    const bool is_its = w_.has_process && w_.is_failed && w_.state == WorkerState::kStopping;
+    if (!is_its) return;
+    w_.stacks = captured.stacks;
+    Remark(true, "worker stacks", StacksText(w_.stacks));
+    if (w_.is_capturing) EndCapture();
+  }
+
   void On(const Tick&) {
     if (w_.state == WorkerState::kBackoff && now_ >= w_.next_start) return Launch();
     if (now_ >= w_.deadline) Overrun();
@@ -151,7 +168,8 @@ class Machine {
   }
 
   void LoseProcess() {
-    w_.has_process = w_.is_adopted = w_.is_killed = w_.has_left = false;
+    w_.has_process = w_.is_adopted = w_.is_capturing = w_.is_killed = w_.has_left = false;
+    w_.stacks = {};
     w_.is_attached = w_.is_order_sent = false;
     w_.pid = 0;
     w_.uid.clear();
@@ -163,6 +181,19 @@ class Machine {
   void Drain() {
     Become(WorkerState::kDraining, now_ + limits_.drain_timeout);
     Remark(false, "worker draining", "");
+  }
+
+  // What it hangs in is lost with it: asked before it is told to end.
+  void BeginCapture() {
+    w_.is_capturing = true;
+    Become(WorkerState::kStopping, now_ + limits_.capture_timeout);
+    actions_.push_back(CaptureStacks{w_.key, w_.generation});
+    Remark(true, "worker unhealthy", w_.health.evidence);
+  }
+
+  void EndCapture() {
+    w_.is_capturing = false;
+    Terminate(limits_.term_timeout, w_.health.evidence);
   }
 
   void Terminate(Duration limit, const std::string& why) {
@@ -183,6 +214,8 @@ class Machine {
   void Overrun() {
     if (w_.state == WorkerState::kDraining) {
       Terminate(limits_.term_timeout, "its drain took too long");
+    } else if (w_.is_capturing) {
+      EndCapture();
     } else if (w_.state == WorkerState::kStopping) {
       Kill();
     }
@@ -195,7 +228,7 @@ class Machine {
     UpdateHealth();
     if (w_.health.state == HealthState::kUnhealthy) {
       w_.is_failed = true;
-      Terminate(limits_.term_timeout, w_.health.evidence);
+      BeginCapture();
     } else if (w_.health.state == HealthState::kHealthy && !w_.history.deaths.empty() &&
                now_ - w_.health.since >= limits_.restart.healthy_after) {
       w_.history = {};
@@ -254,6 +287,14 @@ class Machine {
   const Limits& limits_;
 };
 
+double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string UsageText(const Exited& exit) {
+  if (exit.max_rss_bytes == 0) return "";
+  return absl::StrFormat("; used %.2f s CPU + %.2f s in the kernel, %d MiB", Seconds(exit.user_cpu),
+                         Seconds(exit.system_cpu), exit.max_rss_bytes >> 20);
+}
+
 std::string ExitText(const Exited& exit) {
   switch (exit.kind) {
     case Exited::Kind::kExited:
@@ -287,6 +328,10 @@ std::string DeathText(const Worker& worker, const Exited& exit, Instant now) {
   std::string text = absl::StrCat(ExitText(exit), " ", SecondsText(now - worker.started_at),
                                   worker.is_adopted ? " after its adoption" : " after its start");
   if (worker.report == nullptr) absl::StrAppend(&text, ", before its first report");
+  absl::StrAppend(&text, UsageText(exit));
+  if (const std::string stacks = StacksText(worker.stacks); !stacks.empty()) {
+    absl::StrAppend(&text, "; ", stacks);
+  }
   // Of an adopted process nobody learns the code: if it was told to end, it is taken for clean.
   const bool is_told =
       worker.state == WorkerState::kDraining || worker.state == WorkerState::kStopping;

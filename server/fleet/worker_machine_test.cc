@@ -85,6 +85,7 @@ class Driver {
   static Exited Exit(int code) { return {Exited::Kind::kExited, code, {}}; }
 
   int Spawns() const { return Count<Spawn>(); }
+  int Captures() const { return Count<CaptureStacks>(); }
   int Signals(bool kill) const {
     int count = 0;
     for (const Action& action : actions) {
@@ -113,6 +114,7 @@ struct Row {
   // Next states, in the order of the columns below.
   S want, retire, reset, started, start_failed, adopted, attached, ready, detached, exit0, exit78,
       tick;
+  // StacksCaptured changes no state: who waits for it is in STOPPING, and stays there.
 };
 
 class WorkerTableTest : public ::testing::TestWithParam<Row> {};
@@ -135,6 +137,9 @@ TEST_P(WorkerTableTest, EveryStateTimesEveryEvent) {
   EXPECT_EQ(after(Driver::Exit(0)), row.exit0) << "Exited 0";
   EXPECT_EQ(after(Driver::Exit(78)), row.exit78) << "Exited 78";
   EXPECT_EQ(after(Tick{}), row.tick) << "Tick at once";
+  const Driver told = Driver::In(row.state).Do(StacksCaptured{{"", "main", "/f"}});
+  EXPECT_EQ(told.worker.state, row.state) << "StacksCaptured";
+  EXPECT_EQ(told.actions.size(), 0u) << "nobody asked";
 }
 
 // clang-format off
@@ -170,7 +175,8 @@ TEST(WorkerMachineTest, StartUpHasAGracePeriodThenATypedReason) {
   EXPECT_EQ(d.worker.state, S::kStopping);
   EXPECT_EQ(d.worker.health.state, HealthState::kUnhealthy);
   EXPECT_EQ(d.worker.health.reason, UnhealthyReason::kStartupTimeout);
-  EXPECT_EQ(d.Signals(false), 1);
+  EXPECT_EQ(d.Captures(), 1);
+  EXPECT_EQ(d.Do(StacksCaptured{}).Signals(false), 1);
 }
 
 TEST(WorkerMachineTest, AWorkerThatWaitsForRedisIsLeftToWait) {
@@ -258,6 +264,58 @@ TEST(WorkerMachineTest, AnUnhealthyWorkersSuccessorWaitsForItsProvenDeath) {
   EXPECT_EQ(d.worker.state, S::kBackoff);
   EXPECT_THAT(d.worker.last_death, HasSubstr("no report for"));
   EXPECT_THAT(d.worker.last_death, HasSubstr("killed by SIGKILL"));
+}
+
+TEST(WorkerMachineTest, AnUnhealthyWorkersStacksAreCapturedBeforeTerm) {
+  Driver d = Driver::In(S::kReady);
+  d.Advance(seconds(15)).Do(Tick{});
+  EXPECT_EQ(d.Captures(), 1);
+  EXPECT_EQ(d.Signals(false), 0);
+  d.Advance(milliseconds(300)).Do(Tick{});
+  EXPECT_EQ(d.Captures() + d.Signals(false), 0) << "waits for the answer";
+  d.Do(StacksCaptured{{"", "Spin <- Run <- main", "/run/stacks/f.txt"}});
+  EXPECT_EQ(d.Signals(false), 1);
+  d.Do(StacksCaptured{});
+  EXPECT_EQ(d.Signals(false), 0) << "once";
+  d.Do(StacksCaptured{{"", "Spin <- Run <- main", "/run/stacks/f.txt"}});
+  d.Do(Exited{Exited::Kind::kSignaled, SIGTERM, {}});
+  EXPECT_EQ(d.worker.state, S::kBackoff);
+  EXPECT_THAT(d.worker.last_death, HasSubstr("main thread: Spin <- Run <- main"));
+  EXPECT_THAT(d.worker.last_death, HasSubstr("all threads: /run/stacks/f.txt"));
+}
+
+TEST(WorkerMachineTest, AWorkerThatDoesNotTellItsStacksIsEndedAtTheLimit) {
+  Driver d = Driver::In(S::kReady);
+  d.Advance(seconds(15)).Do(Tick{});
+  EXPECT_EQ(NextTick(d.worker, d.limits), d.now + d.limits.capture_timeout);
+  d.Advance(d.limits.capture_timeout).Do(Tick{});
+  EXPECT_EQ(d.Signals(false), 1);
+  d.Do(StacksCaptured{{"no answer within 3 s", "", ""}});
+  EXPECT_EQ(d.Signals(false), 0) << "late, but kept";
+  d.Advance(d.limits.term_timeout).Do(Tick{});
+  EXPECT_EQ(d.Signals(true), 1);
+  d.Do(Exited{Exited::Kind::kSignaled, SIGKILL, {}});
+  EXPECT_THAT(d.worker.last_death, HasSubstr("stacks: no answer within 3 s"));
+}
+
+TEST(WorkerMachineTest, AWorkerThatEndsWhileItIsAskedIsDead) {
+  Driver d = Driver::In(S::kReady);
+  d.Advance(seconds(15)).Do(Tick{}).Do(Driver::Exit(1));
+  EXPECT_EQ(d.worker.state, S::kBackoff);
+  EXPECT_EQ(d.Do(StacksCaptured{{"", "main", ""}}).actions.size(), 0u);
+  d.Do(ResetBudget{}).Do(Started{43});
+  EXPECT_EQ(d.worker.stacks.summary, "") << "not the next one's";
+  EXPECT_FALSE(d.worker.is_capturing);
+}
+
+TEST(WorkerMachineTest, ADeathNamesWhatTheProcessUsed) {
+  Driver d = Driver::In(S::kStarting);
+  Exited exit = Driver::Exit(3);
+  exit.user_cpu = milliseconds(1250);
+  exit.system_cpu = milliseconds(300);
+  exit.max_rss_bytes = 45 << 20;
+  d.Do(exit);
+  EXPECT_THAT(d.worker.last_death, HasSubstr("used 1.25 s CPU + 0.30 s in the kernel, 45 MiB"));
 }
 
 TEST(WorkerMachineTest, AnEarlyExitNamesItsCodeAndLastLines) {

@@ -13,6 +13,7 @@
 #include "base/lock_file.h"
 #include "server/process/local_launcher.h"
 #include "server/process/output_file.h"
+#include "server/process/stack_capture.h"
 #include "tests/support/fake_launcher.h"
 
 namespace spillway::process {
@@ -21,6 +22,7 @@ namespace {
 using supervisor::ExitReport;
 using supervisor::LaunchSpec;
 using supervisor::Process;
+using supervisor::StackReport;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -35,6 +37,7 @@ class LauncherUnderTest {
   virtual supervisor::Launcher& launcher() = 0;
   virtual void BehaveFromNowOn(const std::string& mode) = 0;  // words of stand_in_worker
   virtual void AfterLaunch(int64_t pid) = 0;                  // lets the behaviour begin
+  virtual bool HasBegun() = 0;                                // the behaviour
 };
 
 class RealLauncher final : public LauncherUnderTest {
@@ -52,6 +55,7 @@ class RealLauncher final : public LauncherUnderTest {
     std::ofstream(directory_ + "/mode") << mode;
   }
   void AfterLaunch(int64_t) override {}
+  bool HasBegun() override { return !OutputFile(directory_ + "/flush-3.log").LastLines().empty(); }
   const std::string& directory() const { return directory_; }
 
  private:
@@ -68,6 +72,7 @@ class FakeUnderTest final : public LauncherUnderTest {
     if (mode_ == "ignore_term") launcher_.entries.at(pid).ignores_term = true;
     if (mode_ == "exit 3") launcher_.Exit(pid, 3, {"about to exit"});
   }
+  bool HasBegun() override { return true; }
 
  private:
   testing::FakeLauncher launcher_;
@@ -99,6 +104,9 @@ class ContractTest : public ::testing::TestWithParam<const char*> {
     ASSERT_TRUE(process.ok()) << process.status();
     process_ = *std::move(process);
     under_test_->AfterLaunch(process_->pid());
+  }
+  void UntilItWaits() {
+    RunUntil([this] { return under_test_->HasBegun(); });
   }
   void RunUntilExit() {
     Timer limit(loop_, [this] { loop_.Stop(); });
@@ -148,6 +156,35 @@ TEST_P(ContractTest, ProcessesHaveNumbers) {
   RunUntilExit();
 }
 
+TEST_P(ContractTest, TellsWhereTheThreadsAre) {
+  Launch();
+  UntilItWaits();
+  std::optional<StackReport> first, second;
+  process_->CaptureStacks([&](const StackReport& report) { first = report; });
+  process_->CaptureStacks([&](const StackReport& report) { second = report; });
+  EXPECT_FALSE(first) << "never at once";
+  RunUntil([&] { return first && second; });
+  EXPECT_EQ(first->problem, "");
+  EXPECT_THAT(first->summary, HasSubstr("main"));
+  EXPECT_THAT(first->text, HasSubstr("thread "));
+  EXPECT_EQ(second->text, first->text) << "one answer for both";
+  first.reset();
+  process_->CaptureStacks([&](const StackReport& report) { first = report; });
+  RunUntil([&] { return first.has_value(); });
+  EXPECT_THAT(first->summary, HasSubstr("main")) << "again";
+  process_->Kill();
+  RunUntilExit();
+}
+
+TEST_P(ContractTest, AQuestionForStacksEndsWithItsProcess) {
+  Launch();
+  process_->CaptureStacks([](const StackReport&) { FAIL() << "nobody is there any more"; });
+  process_->Kill();
+  process_.reset();
+  loop_.Post([this] { loop_.Stop(); });
+  loop_.Run();
+}
+
 TEST_P(ContractTest, AdoptingAProcessThatIsGoneIsRefused) {
   const auto adopted =
       under_test_->launcher().Adopt({kWorker, Generation{1}, 0}, [](const ExitReport&) {});
@@ -179,6 +216,85 @@ TEST_P(LocalLauncherTest, TermEndsAWorkerInItsOwnTime) {
   EXPECT_EQ(report_->value, 0);
 }
 
+TEST_P(LocalLauncherTest, TellsWhatTheProcessUsed) {
+  under_test_->BehaveFromNowOn("exit 3");
+  Launch();
+  RunUntilExit();
+  EXPECT_GT(report_->user_cpu + report_->system_cpu, std::chrono::microseconds(0));
+  EXPECT_GT(report_->max_rss_bytes, 1 << 20);
+}
+
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kInterruptsLoops = false;  // ThreadSanitizer delivers signals at its own calls only
+#else
+constexpr bool kInterruptsLoops = true;
+#endif
+
+TEST_P(LocalLauncherTest, TheStacksNameTheFunctionThatHangs) {
+  if (!kInterruptsLoops) GTEST_SKIP() << "ThreadSanitizer holds signals back";
+  under_test_->BehaveFromNowOn("hang");
+  Launch();
+  UntilItWaits();
+  std::optional<StackReport> stacks;
+  process_->CaptureStacks([&](const StackReport& report) { stacks = report; });
+  RunUntil([&] { return stacks.has_value(); });
+  EXPECT_EQ(stacks->problem, "");
+  EXPECT_THAT(stacks->summary, ::testing::StartsWith("HangsHere <- main")) << stacks->text;
+  EXPECT_THAT(stacks->text, HasSubstr("HangsHere() at stand_in_worker.cc:"));
+  EXPECT_THAT(stacks->file, ::testing::StartsWith(real().directory() + "/stacks/flush-3-g7-"));
+  std::ifstream kept(stacks->file);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(kept), {}), stacks->text);
+  process_->Kill();
+  RunUntilExit();
+}
+
+TEST_P(LocalLauncherTest, AStoppedProcessIsSaidToBeStopped) {
+  Launch();
+  UntilItWaits();
+  ::kill(static_cast<pid_t>(process_->pid()), SIGSTOP);
+  std::optional<StackReport> stacks;
+  process_->CaptureStacks([&](const StackReport& report) { stacks = report; });
+  const Instant start = SystemClock().Now();
+  RunUntil([&] { return stacks.has_value(); });
+  EXPECT_LT(SystemClock().Now() - start, 3 * kStackCaptureTimeout);
+  EXPECT_EQ(stacks->problem, "no answer within 3 s: the process is stopped (SIGSTOP)");
+  EXPECT_THAT(stacks->text, HasSubstr("(T)"));
+  process_->Kill();
+  RunUntilExit();
+}
+
+TEST_P(LocalLauncherTest, AProcessWithoutAHandlerIsNotHarmed) {
+  under_test_->BehaveFromNowOn("deaf");
+  Launch();
+  UntilItWaits();
+  std::optional<StackReport> stacks;
+  process_->CaptureStacks([&](const StackReport& report) { stacks = report; });
+  RunUntil([&] { return stacks.has_value(); });
+  EXPECT_EQ(stacks->problem, "the process cannot be asked");
+  process_->Terminate();
+  RunUntilExit();
+  EXPECT_EQ(report_->kind, ExitReport::Kind::kExited);
+}
+
+TEST_P(LocalLauncherTest, KeepsABoundedNumberOfStacks) {
+  const std::string folder = real().directory() + "/stacks";
+  std::filesystem::create_directory(folder);
+  for (size_t i = 0; i < 2 * kKeptStacks; ++i) {
+    std::ofstream(folder + "/old-" + std::to_string(i)) << "old";
+  }
+  Launch();
+  UntilItWaits();
+  std::optional<StackReport> stacks;
+  process_->CaptureStacks([&](const StackReport& report) { stacks = report; });
+  RunUntil([&] { return stacks.has_value(); });
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
+  EXPECT_EQ(count, kKeptStacks);
+  EXPECT_TRUE(std::filesystem::exists(stacks->file)) << "the newest stays";
+  process_->Kill();
+  RunUntilExit();
+}
+
 TEST_P(LocalLauncherTest, TheChildHasItsOwnSessionAndOnlyThreeDescriptors) {
   Launch();
   RunUntil([this] { return !Live().empty(); });
@@ -190,7 +306,8 @@ TEST_P(LocalLauncherTest, TheChildHasItsOwnSessionAndOnlyThreeDescriptors) {
     std::error_code gone;
     targets.push_back(std::filesystem::read_symlink(entry.path(), gone));
   }
-  EXPECT_THAT(targets, ::testing::SizeIs(::testing::Le(5u))) << "three, its lock, its mode file";
+  EXPECT_THAT(targets, ::testing::SizeIs(::testing::Le(7u)))
+      << "three, its lock, its mode file, its stacks' file and counter";
   EXPECT_THAT(targets, Contains("/dev/null"));
   process_->Kill();
   RunUntilExit();

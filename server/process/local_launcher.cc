@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/lock_file.h"
+#include "base/stack_dump.h"
 #include "base/status_macros.h"
 
 namespace spillway::process {
@@ -34,7 +35,8 @@ absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Launch(
     const supervisor::LaunchSpec& spec, supervisor::OnExit on_exit) {
   OutputFile output(OutputPath(spec.worker));
   ASSIGN_OR_RETURN(const UniqueFd output_fd, output.Open());
-  const Command command{options_.program, WorkerArguments(options_, spec), output_fd.get()};
+  const Command command{options_.program, WorkerArguments(options_, spec), output_fd.get(),
+                        StackFilesOf(spec.worker, spec.generation)};
   return LocalProcess::Spawn(loop_, command, Watch(std::move(output), std::move(on_exit)));
 }
 
@@ -43,7 +45,8 @@ absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Adopt(
   OutputFile output(OutputPath(leftover.worker));
   ASSIGN_OR_RETURN(
       std::unique_ptr<LocalProcess> process,
-      LocalProcess::Adopt(loop_, leftover.pid, Watch(std::move(output), std::move(on_exit))));
+      LocalProcess::Adopt(loop_, leftover.pid, StackFilesOf(leftover.worker, leftover.generation),
+                          Watch(std::move(output), std::move(on_exit))));
   // Only now is the number pinned: what the lock file says of it must still hold.
   for (const FoundLock& lock : ReadLockFiles(options_.run_dir)) {
     if (lock.record.pid == leftover.pid && !lock.is_alive) {
@@ -61,6 +64,12 @@ std::vector<supervisor::Leftover> LocalLauncher::FindLeftovers() {
                          lock.is_alive ? lock.record.pid : 0});
   }
   return leftovers;
+}
+
+StackFiles LocalLauncher::StackFilesOf(const fleet::WorkerKey& worker,
+                                       Generation generation) const {
+  return {StackDumpPath(options_.run_dir, worker.pool, worker.slot), options_.run_dir + "/stacks",
+          absl::StrCat(worker.pool, "-", worker.slot, "-g", generation.value)};
 }
 
 std::string LocalLauncher::OutputPath(const fleet::WorkerKey& worker) const {

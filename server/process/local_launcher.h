@@ -16,7 +16,7 @@ namespace spillway::process {
 
 struct LocalLauncherOptions {
   std::string program;      // path of spillway-worker
-  std::string run_dir;      // lock files and workers' output: <pool>-<slot>.lock, .log
+  std::string run_dir;      // lock files, workers' output and stacks: <pool>-<slot>.lock, .log, …
   std::string config_file;  // --config of the workers
   std::string gateway;      // --gateway
   // How often the outputs of running workers are held to OutputFile::kMaxBytes.
@@ -41,6 +41,7 @@ class LocalLauncher final : public supervisor::Launcher {
   // told with the output's last lines.
   LocalProcess::Ended Watch(OutputFile output, supervisor::OnExit on_exit);
   void TrimOutputs();
+  StackFiles StackFilesOf(const fleet::WorkerKey& worker, Generation generation) const;
   std::string OutputPath(const fleet::WorkerKey& worker) const;
 
   Loop& loop_;

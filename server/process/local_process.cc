@@ -69,12 +69,17 @@ UniqueFd OpenPidFd(int64_t pid) {
   return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
 }
 
+std::chrono::microseconds ToDuration(const timeval& time) {
+  return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+}
+
 ExitReport ToReport(int status, const rusage& usage) {
   ExitReport report;
   report.kind = WIFSIGNALED(status) ? ExitReport::Kind::kSignaled : ExitReport::Kind::kExited;
   report.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-  report.cpu_time = std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                    std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  report.user_cpu = ToDuration(usage.ru_utime);
+  report.system_cpu = ToDuration(usage.ru_stime);
+  report.max_rss_bytes = int64_t{usage.ru_maxrss} * 1024;
   return report;
 }
 
@@ -97,21 +102,24 @@ absl::StatusOr<std::unique_ptr<LocalProcess>> LocalProcess::Spawn(Loop& loop,
   UniqueFd pid_fd = OpenPidFd(pid);  // our unreaped child: the number is its own
   CHECK(pid_fd.valid(), "a child that has not been reaped has a pidfd");
   return std::unique_ptr<LocalProcess>(
-      new LocalProcess(loop, pid, std::move(pid_fd), true, std::move(ended)));
+      new LocalProcess(loop, {pid, true, command.stacks}, std::move(pid_fd), std::move(ended)));
 }
 
 absl::StatusOr<std::unique_ptr<LocalProcess>> LocalProcess::Adopt(Loop& loop, int64_t pid,
-                                                                  Ended ended) {
+                                                                  StackFiles stacks, Ended ended) {
   UniqueFd pid_fd = OpenPidFd(pid);
   if (!pid_fd.valid()) {
     return absl::NotFoundError(absl::StrCat("process ", pid, ": ", std::strerror(errno)));
   }
   return std::unique_ptr<LocalProcess>(
-      new LocalProcess(loop, pid, std::move(pid_fd), false, std::move(ended)));
+      new LocalProcess(loop, {pid, false, std::move(stacks)}, std::move(pid_fd), std::move(ended)));
 }
 
-LocalProcess::LocalProcess(Loop& loop, int64_t pid, UniqueFd pid_fd, bool is_child, Ended ended)
-    : pid_(pid), is_child_(is_child), pid_fd_(std::move(pid_fd)), ended_(std::move(ended)) {
+LocalProcess::LocalProcess(Loop& loop, Identity identity, UniqueFd pid_fd, Ended ended)
+    : loop_(loop),
+      identity_(std::move(identity)),
+      pid_fd_(std::move(pid_fd)),
+      ended_(std::move(ended)) {
   watch_ = std::make_unique<ReadWatch>(loop, pid_fd_.get(), [this] { OnReadable(); });
 }
 
@@ -121,12 +129,27 @@ void LocalProcess::Terminate() {
 
 void LocalProcess::Kill() { ::syscall(SYS_pidfd_send_signal, pid_fd_.get(), SIGKILL, nullptr, 0); }
 
+void LocalProcess::CaptureStacks(supervisor::StacksDone done) {
+  asked_.push_back(std::move(done));
+  if (capture_ != nullptr) return;
+  capture_ = std::make_unique<StackCapture>(
+      loop_, identity_.pid, pid_fd_.get(), identity_.stacks,
+      [this](const supervisor::StackReport& report) { OnStacks(report); });
+}
+
+void LocalProcess::OnStacks(const supervisor::StackReport& report) {
+  const supervisor::StackReport answer = report;  // the capture's
+  capture_.reset();
+  auto asked = std::exchange(asked_, {});
+  for (supervisor::StacksDone& done : asked) done(answer);  // may destroy us
+}
+
 void LocalProcess::OnReadable() {
   ExitReport report;  // of a process that is not our child nobody tells us more
-  if (is_child_) {
+  if (identity_.is_child) {
     int status = 0;
     rusage usage{};
-    const pid_t reaped = ::wait4(static_cast<pid_t>(pid_), &status, WNOHANG, &usage);
+    const pid_t reaped = ::wait4(static_cast<pid_t>(identity_.pid), &status, WNOHANG, &usage);
     if (reaped == 0) return;  // not ended after all
     if (reaped > 0) report = ToReport(status, usage);
   }

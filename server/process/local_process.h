@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/loop.h"
 #include "base/unique_fd.h"
+#include "server/process/stack_capture.h"
 #include "server/supervisor/launcher.h"
 
 namespace spillway::process {
@@ -21,6 +22,7 @@ struct Command {
   std::string program;                 // a path; no search, no shell
   std::vector<std::string> arguments;  // without the program
   int output_fd = -1;                  // becomes its standard output and error; borrowed
+  StackFiles stacks{};
 };
 
 // Its end is proven by a pidfd: signals reach this process or none, whatever becomes of its number.
@@ -34,21 +36,31 @@ class LocalProcess final : public supervisor::Process {
   static absl::StatusOr<std::unique_ptr<LocalProcess>> Spawn(Loop& loop, const Command& command,
                                                              Ended ended);
   // NOT_FOUND: there is no such process.
-  static absl::StatusOr<std::unique_ptr<LocalProcess>> Adopt(Loop& loop, int64_t pid, Ended ended);
+  static absl::StatusOr<std::unique_ptr<LocalProcess>> Adopt(Loop& loop, int64_t pid,
+                                                             StackFiles stacks, Ended ended);
 
-  int64_t pid() const override { return pid_; }
+  int64_t pid() const override { return identity_.pid; }
   void Terminate() override;
   void Kill() override;
+  void CaptureStacks(supervisor::StacksDone done) override;
 
  private:
-  LocalProcess(Loop& loop, int64_t pid, UniqueFd pid_fd, bool is_child, Ended ended);
+  struct Identity {
+    int64_t pid = 0;
+    bool is_child = false;
+    StackFiles stacks;
+  };
+  LocalProcess(Loop& loop, Identity identity, UniqueFd pid_fd, Ended ended);
   void OnReadable();
+  void OnStacks(const supervisor::StackReport& report);
 
-  const int64_t pid_;
-  const bool is_child_;
+  Loop& loop_;
+  const Identity identity_;
   UniqueFd pid_fd_;
   Ended ended_;
-  std::unique_ptr<ReadWatch> watch_;  // of pid_fd_: goes first
+  std::unique_ptr<ReadWatch> watch_;       // of pid_fd_: goes first
+  std::unique_ptr<StackCapture> capture_;  // while there is a question
+  std::vector<supervisor::StacksDone> asked_;
 };
 
 }  // namespace spillway::process

@@ -24,6 +24,9 @@ fleet::Exited ToEvent(const ExitReport& report) {
   }
   exited.value = report.value;
   exited.last_lines = report.last_lines;
+  exited.user_cpu = report.user_cpu;
+  exited.system_cpu = report.system_cpu;
+  exited.max_rss_bytes = report.max_rss_bytes;
   return exited;
 }
 
@@ -126,6 +129,18 @@ void Supervisor::Core::Perform(const fleet::Signal& signal) {
   if (!signal.kill) return found->second.process->Terminate();
   if (fleet_.is_shutting_down) killed_.insert(fleet::WorkerName(signal.worker));
   found->second.process->Kill();
+}
+
+void Supervisor::Core::Perform(const fleet::CaptureStacks& capture) {
+  const auto found = processes_.find(capture.worker);
+  if (found == processes_.end() || found->second.generation != capture.generation) return;
+  found->second.process->CaptureStacks([weak = weak_from_this(),
+                                        capture](const StackReport& report) {
+    const auto core = weak.lock();
+    if (core == nullptr) return;
+    const fleet::Stacks stacks{report.problem, report.summary, report.file};
+    core->Apply(fleet::OfWorker{capture.worker, capture.generation, fleet::StacksCaptured{stacks}});
+  });
 }
 
 void Supervisor::Core::Perform(const fleet::SendOrder& order) {

@@ -67,6 +67,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void HandleEvents();
   void Perform(const fleet::Spawn& spawn);
   void Perform(const fleet::Signal& signal);
+  void Perform(const fleet::CaptureStacks& capture);
   void Perform(const fleet::SendOrder& order);
   void Perform(const fleet::Note& note);
   void OnEnd(const fleet::WorkerKey& worker, Generation generation, const ExitReport& report);

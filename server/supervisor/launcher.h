@@ -31,10 +31,21 @@ struct ExitReport {
     kUnknown
   };  // unknown: not our child, only known to be gone
   Kind kind = Kind::kUnknown;
-  int value = 0;                          // exit code or signal number
-  std::vector<std::string> last_lines;    // of its output, newest last, bounded
-  std::chrono::microseconds cpu_time{0};  // of its whole life; 0 if not known
+  int value = 0;                        // exit code or signal number
+  std::vector<std::string> last_lines;  // of its output, newest last, bounded
+  // Of its whole life; all 0 if not known: of a process that is not our child nobody tells.
+  std::chrono::microseconds user_cpu{0}, system_cpu{0};
+  int64_t max_rss_bytes = 0;
 };
+
+// What the threads of a process were doing, for a person.
+struct StackReport {
+  std::string problem;  // why the process has not answered, or not wholly; empty: it has
+  std::string summary;  // its main thread, innermost function first, one line; may be empty
+  std::string text;     // all threads, line by line
+  std::string file;     // where the text is kept; empty: nowhere
+};
+using StacksDone = absl::AnyInvocable<void(const StackReport&)>;
 
 // A process left over from an earlier server (or by a person), proven to be what its lock file
 // says.
@@ -54,6 +65,10 @@ class Process {
   // got the same number.
   virtual void Terminate() = 0;  // SIGTERM
   virtual void Kill() = 0;       // SIGKILL
+  // Asks all threads of the process where they are, without harm to it. `done` is called once, on
+  // the loop's thread, within seconds, also if the process cannot answer; not at all if the Process
+  // is destroyed before. A question while one is under way shares its answer.
+  virtual void CaptureStacks(StacksDone done) = 0;
 };
 
 // Called once when the process is proven to have ended; may destroy the Process.

@@ -168,7 +168,7 @@ TEST_F(SupervisionTest, P5AKilledWorkerIsReplacedAfterItIsGone) {
   MakeReady(0);
 }
 
-TEST_F(SupervisionTest, AStoppedProcessIsSilentKilledAndReplaced) {
+TEST_F(SupervisionTest, P6AStoppedProcessIsSilentKilledAndReplaced) {
   config::Config config = testing::FlushPool(1);
   config.health.silence_timeout = config::Milliseconds(400);
   Begin(config, {std::chrono::milliseconds(10), std::chrono::milliseconds(50)});
@@ -178,6 +178,21 @@ TEST_F(SupervisionTest, AStoppedProcessIsSilentKilledAndReplaced) {
   ASSERT_TRUE(Until([&] { return Find(0)->generation > worker.generation; }));
   EXPECT_FALSE(Exists(worker.pid));
   EXPECT_THAT(Find(0)->last_death, HasSubstr("no report for"));
+  EXPECT_THAT(Find(0)->last_death, HasSubstr("the process is stopped (SIGSTOP)"));
+}
+
+TEST_F(SupervisionTest, P6AHangingProcessTellsWhereBeforeItIsKilled) {
+  Behave("hang");
+  config::Config config = testing::FlushPool(1);
+  config.health.silence_timeout = config::Milliseconds(400);
+  Begin(config, {std::chrono::milliseconds(10), std::chrono::milliseconds(50)});
+  const WorkerView worker = MakeReady(0);
+  workers_.clear();
+  ASSERT_TRUE(Until([&] { return Find(0)->generation > worker.generation; }));
+  EXPECT_FALSE(Exists(worker.pid));
+  EXPECT_THAT(Find(0)->last_death, HasSubstr("no report for"));
+  EXPECT_THAT(Find(0)->last_death, HasSubstr("killed by SIGKILL"));
+  EXPECT_THAT(Find(0)->last_death, HasSubstr("main thread: HangsHere <- main"));
 }
 
 TEST_F(SupervisionTest, TheNextSupervisorAdoptsTheSameProcesses) {

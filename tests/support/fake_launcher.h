@@ -22,7 +22,9 @@ class FakeLauncher final : public supervisor::Launcher {
     supervisor::LaunchSpec spec;
     bool ignores_term = false;
     bool is_alive = true;
+    bool is_held = true;  // by a Process
     std::vector<int> signals;
+    std::vector<supervisor::StacksDone> stacks_asked;
     supervisor::OnExit on_exit;
   };
 
@@ -51,10 +53,24 @@ class FakeLauncher final : public supervisor::Launcher {
     });
   }
   void Exit(int64_t pid, int code, std::vector<std::string> last_lines = {}) {
-    End(pid, {supervisor::ExitReport::Kind::kExited, code, std::move(last_lines), {}});
+    supervisor::ExitReport report;
+    report.kind = supervisor::ExitReport::Kind::kExited;
+    report.value = code;
+    report.last_lines = std::move(last_lines);
+    End(pid, std::move(report));
   }
 
-  absl::Status next_error;  // of the next Launch
+  // The process answers everyone who has asked for its stacks.
+  void AnswerStacks(int64_t pid, supervisor::StackReport report) {
+    loop_.Post([this, pid, report = std::move(report), held = std::weak_ptr<bool>(alive_)] {
+      if (held.expired() || !entries.at(pid).is_held) return;
+      for (auto& done : std::exchange(entries.at(pid).stacks_asked, {})) done(report);
+    });
+  }
+
+  absl::Status next_error;    // of the next Launch
+  bool holds_stacks = false;  // they are answered by AnswerStacks, else at once with:
+  supervisor::StackReport next_stacks{"", "main", "process\nthread 1 main (S)\n    0x1 main\n", ""};
   std::vector<supervisor::Leftover> leftovers;
   std::map<int64_t, Entry> entries;  // by pid; the dead ones too
 
@@ -62,10 +78,17 @@ class FakeLauncher final : public supervisor::Launcher {
   class Handle final : public supervisor::Process {
    public:
     Handle(FakeLauncher& launcher, int64_t pid) : launcher_(launcher), pid_(pid) {}
-    ~Handle() override { launcher_.entries.at(pid_).on_exit = nullptr; }
+    ~Handle() override {
+      launcher_.entries.at(pid_).on_exit = nullptr;
+      launcher_.entries.at(pid_).is_held = false;
+    }
     int64_t pid() const override { return pid_; }
     void Terminate() override { launcher_.Receive(pid_, SIGTERM); }
     void Kill() override { launcher_.Receive(pid_, SIGKILL); }
+    void CaptureStacks(supervisor::StacksDone done) override {
+      launcher_.entries.at(pid_).stacks_asked.push_back(std::move(done));
+      if (!launcher_.holds_stacks) launcher_.AnswerStacks(pid_, launcher_.next_stacks);
+    }
 
    private:
     FakeLauncher& launcher_;
@@ -85,7 +108,10 @@ class FakeLauncher final : public supervisor::Launcher {
     if (!entry.is_alive) return;
     entry.signals.push_back(signal);
     if (signal == SIGTERM && entry.ignores_term) return;
-    End(pid, {supervisor::ExitReport::Kind::kSignaled, signal, {}, {}});
+    supervisor::ExitReport report;
+    report.kind = supervisor::ExitReport::Kind::kSignaled;
+    report.value = signal;
+    End(pid, std::move(report));
   }
 
   Loop& loop_;

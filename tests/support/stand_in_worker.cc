@@ -3,6 +3,8 @@
 //   wait          until TERM, then exits with 0
 //   ignore_term   until KILL
 //   chatter       says "chatter" every few milliseconds until TERM
+//   hang          catches TERM and does nothing, in HangsHere
+//   deaf          has no handler for the question for its stacks, ends with TERM
 //   exit N        says "about to exit" and exits with N at once
 // It takes its slot's lock file first, in the directory of that file.
 #include <signal.h>
@@ -14,7 +16,20 @@
 #include <vector>
 
 #include "base/lock_file.h"
+#include "base/stack_dump.h"
 #include "config/command_line.h"
+
+namespace {
+
+volatile bool is_hanging = true;
+
+}  // namespace
+
+// Has a name that the linker keeps.
+[[gnu::noinline]] void HangsHere() {
+  while (is_hanging) {
+  }
+}
 
 int main(int argc, char** argv) {
   const auto line = spillway::config::ParseWorkerCommandLine({argv + 1, argv + argc});
@@ -30,6 +45,11 @@ int main(int argc, char** argv) {
   std::string mode;
   int code = 0;
   file >> mode >> code;
+  if (mode != "deaf") {
+    const absl::Status installed =
+        spillway::InstallStackDump(spillway::StackDumpPath(directory, line->pool, line->slot));
+    if (!installed.ok()) return 4;
+  }
   if (mode == "exit") {
     std::fprintf(stderr, "about to exit\n");
     return code;
@@ -40,6 +60,7 @@ int main(int argc, char** argv) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   std::printf("started\n");
   std::fflush(stdout);
+  if (mode == "hang") HangsHere();
   constexpr timespec kChatterPause{.tv_sec = 0, .tv_nsec = 3'000'000};
   while (mode == "chatter" && sigtimedwait(&signals, nullptr, &kChatterPause) < 0) {
     std::printf("chatter\n");
