@@ -327,6 +327,12 @@ absl::StatusOr<DownMessage> ReadOrder(const v1::Order& proto) {
   order.sequence = proto.sequence();
   order.pause = proto.pause();
   order.drain = proto.drain();
+  for (const v1::DeadEpoch& dead : proto.dead()) {
+    if (!seen.contains(ShardId{dead.shard()})) {
+      return Invalid("order.dead", absl::StrCat("shard ", dead.shard(), " is not in order.shards"));
+    }
+    order.dead.push_back({{dead.shard()}, {dead.epoch_number(), dead.epoch_owner()}});
+  }
   return order;
 }
 
@@ -336,6 +342,12 @@ v1::Order OrderToProto(const Order& order) {
   for (ShardId shard : order.shards) proto.add_shards(shard.value);
   proto.set_pause(order.pause);
   proto.set_drain(order.drain);
+  for (const DeadEpoch& dead : order.dead) {
+    v1::DeadEpoch& out = *proto.add_dead();
+    out.set_shard(dead.shard.value);
+    out.set_epoch_number(dead.epoch.number);
+    out.set_epoch_owner(dead.epoch.owner);
+  }
   return proto;
 }
 

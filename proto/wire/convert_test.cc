@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(AllMessages, UpRoundTripTest,
 
 TEST(DownRoundTripTest, WelcomeAndOrder) {
   const DownMessage welcome = Welcome{"pools/flush/workers/0", {3}, milliseconds(250)};
-  const DownMessage order = Order{5, {{0}, {3}}, true, true};
+  const DownMessage order = Order{5, {{0}, {3}}, true, true, {{{3}, {7, ~uint64_t{0}}}}};
 
   ASSERT_TRUE(FromProto(ToProto(welcome)).ok());
   EXPECT_TRUE(*FromProto(ToProto(welcome)) == welcome);
@@ -203,6 +203,14 @@ TEST(UnknownEnumTest, BecomesTheCarefulChoice) {
   EXPECT_EQ(read.gate.state, GateState::kClosed);
   EXPECT_EQ(read.gate.cause, Cause::kUnknown);
   EXPECT_EQ(read.blocked_cause, Cause::kUnknown);
+}
+
+TEST(OrderTest, RefusesADeadEpochOfAShardItDoesNotName) {
+  v1::AttachResponse order;
+  order.mutable_order()->add_shards(1);
+  order.mutable_order()->add_dead()->set_shard(2);
+
+  EXPECT_EQ(FromProto(order).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(OrderTest, RefusesAShardNamedTwiceAndAZeroInterval) {

@@ -103,11 +103,19 @@ struct WorkerReport {
   bool operator==(const WorkerReport&) const = default;
 };
 
+// The epoch of a process that is proven dead.
+struct DeadEpoch {
+  ShardId shard;
+  Epoch epoch;
+  bool operator==(const DeadEpoch&) const = default;
+};
+
 struct Order {
   uint64_t sequence = 0;
   std::vector<ShardId> shards;  // flush only
   bool pause = false;
   bool drain = false;
+  std::vector<DeadEpoch> dead{};  // flush only; of `shards`
   bool operator==(const Order&) const = default;
 };
 

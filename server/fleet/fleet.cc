@@ -27,6 +27,7 @@ class Stepper {
     if (found == fleet_.workers.end()) return;
     const bool is_adoption = std::holds_alternative<Adopted>(of.event);
     if (found->second.generation != of.generation && !is_adoption) return;
+    if (std::holds_alternative<Exited>(of.event)) KeepEpochs(found->second);
     StepWorker(fleet_, of.worker, of.event, now_, limits_, actions_);
     if (const auto* reported = std::get_if<Reported>(&of.event)) LearnShards(*reported->report);
   }
@@ -130,6 +131,13 @@ class Stepper {
   }
 
  private:
+  // The epochs of a process that is proven dead now are dead for ever.
+  void KeepEpochs(const Worker& dead) {
+    for (const auto& [shard, epochs] : dead.epochs) {
+      for (const Epoch& epoch : epochs) Append(fleet_.shards[shard].dead, epoch);
+    }
+  }
+
   // A shard that a worker has exists, whatever discovery knows yet.
   void LearnShards(const wire::WorkerReport& report) {
     for (const wire::ShardReport& shard : report.shards) fleet_.shards.try_emplace(shard.shard);

@@ -50,13 +50,14 @@ struct Process {
   uint64_t order_sequence = 0;
   bool drains = false;
   std::map<ShardId, Instant> held;  // until when it needs to give it up; max: it owns it
+  std::map<ShardId, Epoch> epochs;  // under which it owns or owned each
   std::deque<wire::Order> inbox;
   Instant reports_at;
 };
 
 class World {
  public:
-  explicit World(uint64_t seed) : random_(seed), limits_(SmallLimits()) {
+  explicit World(uint64_t seed) : random_(seed), epochs_random_(~seed), limits_(SmallLimits()) {
     limits_.seed = seed;
     config_.pools.resize(1);
     config_.pools[0].name = "flush";
@@ -99,6 +100,8 @@ class World {
     server_started_ = now_;
     taken_away_.clear();
     spoken_since_start_.clear();
+    heard_.clear();
+    dead_.clear();
     restarts_.clear();
     FoundLeftovers found;
     for (auto& [pid, process] : processes_) {
@@ -243,6 +246,15 @@ class World {
       if (Chance(10)) process.inbox.push_back(send.order);  // twice
       for (const ShardId shard : send.order.shards) CheckFree(shard, process);
     }
+    for (const wire::DeadEpoch& dead : send.order.dead) CheckDead(dead);
+  }
+
+  // Nobody may still work under an epoch that is called dead.
+  void CheckDead(const wire::DeadEpoch& dead) {
+    const auto owner = granted_.find({dead.shard, dead.epoch});
+    ASSERT_TRUE(owner != granted_.end()) << "an epoch nobody had is called dead";
+    ASSERT_FALSE(processes_.contains(owner->second))
+        << "shard " << dead.shard.value << ": the epoch of a living process is called dead";
   }
 
   // THE promise: nobody is told to take a shard that another live worker still has, unless that one
@@ -302,7 +314,16 @@ class World {
     for (auto& [shard, until] : process.held) {
       if (!wanted.contains(shard) && until == kNever) until = now_ + milliseconds(random_() % 600);
     }
-    for (const ShardId shard : wanted) process.held[shard] = kNever;
+    for (const ShardId shard : wanted) {
+      const bool is_new = !process.held.contains(shard);
+      process.held[shard] = kNever;
+      if (is_new) Acquire(process, shard);
+    }
+  }
+
+  void Acquire(Process& process, ShardId shard) {
+    process.epochs[shard] = {++last_epoch_, epochs_random_()};
+    granted_[{shard, process.epochs[shard]}] = process.pid;
   }
 
   void Live(Process& process) {
@@ -313,6 +334,9 @@ class World {
       process.inbox.pop_front();
     }
     std::erase_if(process.held, [&](const auto& held) { return held.second <= now_; });
+    for (const auto& [shard, until] : process.held) {
+      if (until == kNever && epochs_random_() % 100 == 0) Acquire(process, shard);  // it was fenced
+    }
     if (process.is_attached && now_ >= process.reports_at) SendReport(process);
     if (process.drains && process.held.empty() && Chance(50)) process.dies_at = now_;
   }
@@ -327,6 +351,8 @@ class World {
       wire::ShardReport held;
       held.shard = shard;
       held.stage = until == kNever ? wire::ShardStage::kOwned : wire::ShardStage::kReleasing;
+      held.epoch = process.epochs[shard];
+      heard_[process.pid].insert({shard, held.epoch});
       report->shards.push_back(held);
     }
     spoken_since_start_.insert(process.pid);
@@ -346,6 +372,7 @@ class World {
     events.swap(later_);
     for (const OfWorker& event : events) Do(event);
     for (const Process& process : dead) {
+      for (const auto& [shard, epoch] : heard_[process.pid]) dead_[shard].push_back(epoch);
       OfIt(process, Exited{Exited::Kind::kExited, process.drains ? 0 : 1, {}});
     }
     if (!discovered_) Do(ShardsFound{kShards});
@@ -372,13 +399,25 @@ class World {
     }
     for (const auto& [id, shard] : fleet_.shards) {
       ASSERT_TRUE(shard.owner.has_value()) << "shard " << id.value << " has no owner";
+      CheckDeathsAreTold(id, fleet_.workers.at(*shard.owner).order);
       for (const auto& [pid, process] : processes_) {
         ASSERT_EQ(process.held.contains(id), process.key == *shard.owner) << "shard " << id.value;
       }
     }
   }
 
-  std::mt19937_64 random_;
+  // Of the epochs that this server heard of, those of its newest dead are in the owner's order.
+  void CheckDeathsAreTold(ShardId id, const wire::Order& order) {
+    const std::vector<Epoch>& dead = dead_[id];
+    for (size_t i = dead.size() > kMaxDeadEpochs ? dead.size() - kMaxDeadEpochs : 0;
+         i < dead.size(); ++i) {
+      const wire::DeadEpoch told{id, dead[i]};
+      ASSERT_NE(std::find(order.dead.begin(), order.dead.end(), told), order.dead.end())
+          << "shard " << id.value << ": the death of epoch " << dead[i].number << " is not told";
+    }
+  }
+
+  std::mt19937_64 random_, epochs_random_;
   Limits limits_;
   config::Config config_;
   Instant now_ = Instant(seconds(1000));
@@ -390,8 +429,12 @@ class World {
   std::map<ShardId, Instant> taken_away_;  // newest hand-over's start
   std::set<std::pair<int64_t, ShardId>> overtaken_;
   std::set<int64_t> spoken_since_start_;
+  std::map<std::pair<ShardId, Epoch>, int64_t> granted_;          // to which pid
+  std::map<int64_t, std::set<std::pair<ShardId, Epoch>>> heard_;  // by this server, by pid
+  std::map<ShardId, std::vector<Epoch>> dead_;  // heard of, and its process's death told
   Instant server_started_;
   int64_t last_pid_ = 0;
+  uint64_t last_epoch_ = 0;
   int slow_starts_ = 0, failing_starts_ = 0;
   bool discovered_ = false;
 };

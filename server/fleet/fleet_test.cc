@@ -47,7 +47,8 @@ class FleetTest : public ::testing::Test {
   }
   void Start(const WorkerKey& key) { OfThe(key, Started{100 + key.slot}); }
   // The worker's next report: it has obeyed its newest order, unless told what it holds.
-  void Says(const WorkerKey& key, std::vector<int> held, uint64_t order_sequence) {
+  void Says(const WorkerKey& key, std::vector<int> held, uint64_t order_sequence,
+            const Epoch& epoch = {}) {
     auto report = std::make_shared<wire::WorkerReport>();
     report->is_ready = true;
     report->order_sequence = order_sequence;
@@ -55,6 +56,7 @@ class FleetTest : public ::testing::Test {
       wire::ShardReport shard;
       shard.shard = ShardId{id};
       shard.stage = wire::ShardStage::kOwned;
+      shard.epoch = epoch;
       report->shards.push_back(shard);
     }
     OfThe(key, Reported{report});
@@ -129,6 +131,117 @@ TEST_F(FleetTest, AShardIsGivenOnOnlyWhenItsOwnerHasGivenItUp) {
   EXPECT_THAT(Ordered(F(1)), ElementsAre(3)) << "one of the two is free";
   Obeys(F(0));
   EXPECT_THAT(Ordered(F(1)), ElementsAre(2, 3));
+}
+
+// ---- epochs of the dead -------------------------------------------------------------------------
+
+constexpr Exited kKilled{Exited::Kind::kSignaled, 9, {}};
+
+TEST_F(FleetTest, AnOrderNamesTheEpochsOfADeadOwner) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  Obeys(F(0));
+  Says(F(0), {0}, orders_[F(0)].sequence, {7, 70});
+  Says(F(0), {0}, orders_[F(0)].sequence, {9, 90});  // fenced, and taken again
+  Says(F(0), {0}, orders_[F(0)].sequence, {9, 90});
+  Says(F(1), {1}, orders_[F(1)].sequence, {4, 40});
+  EXPECT_THAT(orders_[F(1)].dead, IsEmpty());
+  OfThe(F(0), kKilled);
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(0, 1));
+  EXPECT_THAT(orders_[F(1)].dead,
+              ElementsAre(wire::DeadEpoch{{0}, {7, 70}}, wire::DeadEpoch{{0}, {9, 90}}));
+}
+
+TEST_F(FleetTest, AnEpochThatNobodyReportedIsNotCalledDead) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  Obeys(F(0));
+  OfThe(F(0), kKilled);
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(0, 1));
+  EXPECT_THAT(orders_[F(1)].dead, IsEmpty());
+}
+
+TEST_F(FleetTest, TwoDeathsBeforeASuccessorAreBothTold) {
+  Make(0, 1);
+  Do(ShardsFound{1});
+  MakeReady(F(0));
+  Says(F(0), {0}, orders_[F(0)].sequence, {1, 10});
+  OfThe(F(0), kKilled);
+  Advance(seconds(2));
+  MakeReady(F(0));
+  EXPECT_THAT(orders_[F(0)].dead, ElementsAre(wire::DeadEpoch{{0}, {1, 10}}));
+  Says(F(0), {0}, orders_[F(0)].sequence, {2, 20});
+  OfThe(F(0), kKilled);
+  Advance(seconds(4));
+  MakeReady(F(0));
+  EXPECT_THAT(orders_[F(0)].dead,
+              ElementsAre(wire::DeadEpoch{{0}, {1, 10}}, wire::DeadEpoch{{0}, {2, 20}}));
+}
+
+// It may have left claims to their leases; while it lives it may still deliver them.
+TEST_F(FleetTest, AnOwnerThatGaveAShardUpAndDiesLaterIsToldAtItsDeath) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  Says(F(0), {0, 1}, orders_[F(0)].sequence, {5, 50});
+  MakeReady(F(1));
+  Says(F(0), {0}, orders_[F(0)].sequence, {5, 50});
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(1));
+  EXPECT_THAT(orders_[F(1)].dead, IsEmpty());
+  const uint64_t before = orders_[F(1)].sequence;
+  OfThe(F(0), kKilled);
+  EXPECT_GT(orders_[F(1)].sequence, before);
+  EXPECT_THAT(orders_[F(1)].dead, testing::Contains(wire::DeadEpoch{{1}, {5, 50}}));
+}
+
+// Silence is no death: its shards are given on, its claims are not.
+TEST_F(FleetTest, ASilentOwnersEpochIsToldOnlyWhenItIsProvenDead) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  Obeys(F(0));
+  Says(F(0), {0}, orders_[F(0)].sequence, {5, 50});
+  for (int i = 0; i < 100 && Ordered(F(1)).size() < 2; ++i) {
+    Says(F(1), {1}, orders_[F(1)].sequence);
+    Advance(seconds(1));
+  }
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(0, 1));
+  EXPECT_EQ(StateOf(F(0)), WorkerState::kStopping);
+  EXPECT_THAT(orders_[F(1)].dead, IsEmpty());
+  OfThe(F(0), kKilled);
+  EXPECT_THAT(orders_[F(1)].dead, ElementsAre(wire::DeadEpoch{{0}, {5, 50}}));
+}
+
+TEST_F(FleetTest, ADeathThatNobodyProvedLeavesTheEpochsToTheirLeases) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  Says(F(0), {0, 1}, orders_[F(0)].sequence, {5, 50});
+  fleet_ = MakeFleet(TwoPools(0, 2), 2000, now_);  // another server, which finds no process
+  orders_.clear();
+  Do(FoundLeftovers{{{F(0), Generation{1}, 0}}});
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0, 1));
+  EXPECT_THAT(orders_[F(0)].dead, IsEmpty());
+}
+
+TEST_F(FleetTest, RemembersTheNewestEpochsOfTheDead) {
+  Make(0, 1);
+  Do(ShardsFound{1});
+  MakeReady(F(0));
+  for (uint64_t n = 1; n <= kMaxDeadEpochs + 5; ++n) {
+    Says(F(0), {0}, orders_[F(0)].sequence, {n, n});
+  }
+  OfThe(F(0), kKilled);
+  const std::vector<Epoch>& dead = fleet_.shards.at(ShardId{0}).dead;
+  ASSERT_EQ(dead.size(), kMaxDeadEpochs);
+  EXPECT_EQ(dead.front(), (Epoch{6, 6}));
 }
 
 TEST_F(FleetTest, AnOwnerThatDoesNotAnswerIsWaitedForUntilTheHandoverTimeout) {

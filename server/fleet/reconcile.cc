@@ -165,6 +165,14 @@ std::map<WorkerKey, std::vector<ShardId>> OrderedShards(const Fleet& fleet) {
   return ordered;
 }
 
+std::vector<wire::DeadEpoch> DeadEpochs(const Fleet& fleet, const std::vector<ShardId>& shards) {
+  std::vector<wire::DeadEpoch> dead;
+  for (const ShardId id : shards) {
+    for (const Epoch& epoch : fleet.shards.at(id).dead) dead.push_back({id, epoch});
+  }
+  return dead;
+}
+
 }  // namespace
 
 void StepWorker(Fleet& fleet, const WorkerKey& key, const WorkerEvent& event, Instant now,
@@ -223,6 +231,7 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
     if (const auto found = ordered.find(key); found != ordered.end()) {
       wish.shards = std::move(found->second);
     }
+    wish.dead = DeadEpochs(fleet, wish.shards);
     wish.pause = pool != nullptr && pool->state == PoolState::kPaused;
     wish.drain = worker.state == WorkerState::kDraining;
     // A worker that waits for Redis or Kafka keeps what it has until it is ready.
@@ -231,7 +240,8 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
     fleet.order_sequence = std::max(fleet.order_sequence, worker.report->order_sequence);
     const bool is_new = worker.order.sequence < worker.report->order_sequence ||
                         worker.order.sequence == 0 || wish.shards != worker.order.shards ||
-                        wish.pause != worker.order.pause || wish.drain != worker.order.drain;
+                        wish.pause != worker.order.pause || wish.drain != worker.order.drain ||
+                        wish.dead != worker.order.dead;
     if (is_new) {
       wish.sequence = ++fleet.order_sequence;
       worker.order = std::move(wish);

@@ -78,6 +78,19 @@ void WatchProgress(Worker& worker, const wire::WorkerReport& report, Instant now
   worker.stalls = std::move(watches);
 }
 
+void RememberEpochs(Worker& worker, const wire::WorkerReport& report) {
+  if (worker.role != wire::Role::kFlush) return;
+  for (const wire::ShardReport& shard : report.shards) {
+    if (shard.epoch.number > 0) Append(worker.epochs[shard.shard], shard.epoch);
+  }
+}
+
+void Append(std::vector<Epoch>& epochs, const Epoch& epoch) {
+  if (std::find(epochs.begin(), epochs.end(), epoch) != epochs.end()) return;
+  if (epochs.size() >= kMaxDeadEpochs) epochs.erase(epochs.begin());
+  epochs.push_back(epoch);
+}
+
 Instant NextJudgement(const Worker& worker, const Limits& limits) {
   if (!worker.has_process) return kNever;
   if (worker.report == nullptr) return worker.started_at + limits.health.startup_timeout;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
@@ -39,6 +40,11 @@ struct Stacks {
   std::string file;     // all threads; empty: none
 };
 
+// How many epochs of dead owners of a shard are remembered, and how many of one process: the
+// newest. Claims of others are left to their leases, and those of so many are seldom older than
+// one.
+inline constexpr size_t kMaxDeadEpochs = 16;
+
 struct Worker {
   WorkerKey key;
   wire::Role role = wire::Role::kIngest;
@@ -62,6 +68,9 @@ struct Worker {
   Instant report_at;
   std::map<ShardId, StallWatch> stalls;
   Stacks stacks;  // captured when it was found unhealthy
+  // Flush: the epochs that it reported, oldest first, also of shards that it has given up since: it
+  // may have left claims to their leases.
+  std::map<ShardId, std::vector<Epoch>> epochs;
 
   // The newest order: the whole wish. Sequence 0: none was given yet.
   wire::Order order;
@@ -79,6 +88,12 @@ Health Judge(const Worker& worker, Instant now, const Limits& limits);
 
 // Brings the stall watches up to date with a new report.
 void WatchProgress(Worker& worker, const wire::WorkerReport& report, Instant now);
+
+// Keeps the epochs of a new report of a flush worker.
+void RememberEpochs(Worker& worker, const wire::WorkerReport& report);
+
+// Appends what is not there yet, up to kMaxDeadEpochs: then the oldest go.
+void Append(std::vector<Epoch>& epochs, const Epoch& epoch);
 
 // The next moment at which Judge may answer differently without a new event; kNever: none.
 Instant NextJudgement(const Worker& worker, const Limits& limits);

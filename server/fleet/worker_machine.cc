@@ -93,6 +93,7 @@ class Machine {
     w_.report = reported.report;
     w_.report_at = now_;
     WatchProgress(w_, *reported.report, now_);
+    RememberEpochs(w_, *reported.report);
     // One that an earlier server started and that holds shards has been ready before.
     const bool can_work =
         reported.report->is_ready || (w_.is_adopted && !reported.report->shards.empty());
@@ -175,6 +176,7 @@ class Machine {
     w_.uid.clear();
     w_.report.reset();
     w_.stalls.clear();
+    w_.epochs.clear();
     w_.order = {};
   }
 

@@ -42,6 +42,42 @@ def test_killed_workers_lose_nothing(make_fleet):
     assert_nothing_lost(load.check("--allow-duplicates"))
 
 
+def claims(fleet, shard):
+    """Ids of the shard's claims in flight (buffer/KEYS.md)."""
+    members = fleet.redis.client.zrange(fleet.meta_key(shard)[:-1] + "i", 0, -1)
+    return {member.split()[0] for member in members}
+
+
+def test_claims_of_killed_flush_workers_do_not_wait_for_their_leases(make_fleet):
+    """K4, the deaths proven: two owners die in a row with claims in flight, whose leases last a minute."""
+    fleet = make_fleet(partitions=4, config={
+        "segments": {"root_timeout": "500ms"}, "restart": {"backoff": {"initial": "10ms", "max": "100ms"}}})
+    fleet.config["pools"] = [{"name": "ingest", "role": "ingest", "replicas": 1},
+                             {"name": "flush", "role": "flush", "replicas": 2}]
+    fleet.start()
+    load = Load(fleet, spans=20_000, rate=4_000)
+    wait_until(lambda: fleet.ledger_sum("acknowledged") > 1000, "segments leave")
+    fleet.kafka.signal(signal.SIGSTOP)  # what is claimed from now on is not delivered
+    try:
+        for slot in (0, 1):  # the second has all shards when it dies, and claims on each
+            mine = [int(shard["name"].split("/")[1]) for shard in fleet.shards()
+                    if slot or shard.get("flushWorker", "").endswith("/0")]
+            of_the_dead = wait_until(lambda: all(claims(fleet, shard) for shard in mine) and
+                                     set().union(*(claims(fleet, shard) for shard in mine)), "claims are in flight")
+            fleet.kill("flush", slot)
+            if slot == 0:
+                wait_until(lambda: not any(of_the_dead & claims(fleet, shard) for shard in mine),
+                           "the other worker releases the claims of the dead", 10.0)
+    finally:
+        fleet.kafka.signal(signal.SIGCONT)
+    wait_until(lambda: not any(of_the_dead & claims(fleet, shard) for shard in mine),
+               "so do their successors", 20.0)
+    verdict = load.check("--allow-duplicates")
+    assert_nothing_lost(verdict)
+    assert verdict["duplicated"] == verdict["duplicated_same_flush_id"], verdict
+    assert fleet.ledger_sum("released") > 0 and fleet.ledger_sum("stale_acknowledges") == 0
+
+
 def test_workers_killed_while_redis_holds_their_calls_lose_nothing(make_fleet):
     """K5: what a dead worker has sent is executed after its end, when its successor may have begun."""
     fleet = make_fleet(partitions=4, config={

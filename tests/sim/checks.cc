@@ -158,6 +158,12 @@ void Checks::CheckLedger() {
     Fail("messages differ from accepted + rejected + filtered");
 }
 
+void Checks::NoLeaseWasWaitedFor(bool was_soon_quiet) {
+  if (!was_soon_quiet) Fail("a dead owner's claim waited for its lease");
+  const uint64_t stale = plane_.world.store.shard(ingest::kShard)->ledger.stale_acknowledges;
+  if (stale > 0) Fail(absl::StrCat(stale, " claims of living owners were released"));
+}
+
 // Every expected segment leaves as one message, its spans in order. Spans tell their segment,
 // unless they came with an attribute that says something else.
 void Checks::CheckSegments() {

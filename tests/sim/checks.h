@@ -30,6 +30,10 @@ class Checks {
   // Once it is quiet.
   void AtEnd();
 
+  // Of a mix that proves every death, and says so: claims of the dead were released at once, those
+  // of the living not at all (their acknowledges would have come too late).
+  void NoLeaseWasWaitedFor(bool was_soon_quiet);
+
   // Empty: all is well.
   const std::string& wrong() const { return wrong_; }
   void Fail(const std::string& what);

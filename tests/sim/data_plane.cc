@@ -1,5 +1,6 @@
 #include "tests/sim/data_plane.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -17,10 +18,22 @@ FlushOwner::FlushOwner(ingest::Harness& world, test_support::SeededRandom& rando
                .random = [&random] { return random.Next(); }},
               options, [this](Instant when) { wake_ = when; }) {}
 
-void FlushOwner::Order(bool owns_shard) {
-  engine_.Obey(
-      {.sequence = ++sequence_,
-       .shards = owns_shard ? std::vector<ShardId>{ingest::kShard} : std::vector<ShardId>{}});
+void FlushOwner::Order(bool owns_shard, const std::vector<Epoch>& dead) {
+  wire::Order order;
+  order.sequence = ++sequence_;
+  if (owns_shard) {
+    order.shards = {ingest::kShard};
+    for (const Epoch& epoch : dead) order.dead.push_back({ingest::kShard, epoch});
+  }
+  engine_.Obey(order);
+}
+
+void FlushOwner::Report() {
+  for (const wire::ShardReport& shard : engine_.Report().shards) {
+    const bool is_known = std::find(reported_epochs_.begin(), reported_epochs_.end(),
+                                    shard.epoch) != reported_epochs_.end();
+    if (shard.epoch.number > 0 && !is_known) reported_epochs_.push_back(shard.epoch);
+  }
 }
 
 bool FlushOwner::PollIfDue() {
@@ -98,13 +111,18 @@ void DataPlane::AssignFlush(size_t to) {
   }
   const size_t before = std::exchange(flush_owner_, to);
   if (before == to) return;
-  if (before < kOwners) flushers_[before]->Order(false);
-  flushers_[to]->Order(true);
+  if (before < kOwners) flushers_[before]->Order(false, {});
+  flushers_[to]->Order(true, dead_epochs_);
 }
 
-void DataPlane::CrashFlush(size_t owner) {
+void DataPlane::CrashFlush(size_t owner, bool is_proven) {
+  if (is_proven) {
+    const std::vector<Epoch>& epochs = flushers_[owner]->reported_epochs();
+    dead_epochs_.insert(dead_epochs_.end(), epochs.begin(), epochs.end());
+  }
   StartFlush(owner);
-  if (owner == flush_owner_) flushers_[owner]->Order(true);
+  // A new process, or the death of one that had the shard before.
+  if (owner == flush_owner_ || is_proven) flushers_[flush_owner_]->Order(true, dead_epochs_);
 }
 
 bool DataPlane::StepOnce() {
@@ -116,7 +134,9 @@ bool DataPlane::StepOnce() {
                          : kind == 1          ? world.store.RunOneCallback()
                          : kind < 2 + kOwners ? world.worker(kind - 2).RunDue()
                                               : flushers_[kind - 2 - kOwners]->PollIfDue();
-    if (has_run) return true;
+    if (!has_run) continue;
+    for (const auto& flusher : flushers_) flusher->Report();
+    return true;
   }
   return false;
 }

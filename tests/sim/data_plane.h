@@ -24,8 +24,11 @@ class FlushOwner {
  public:
   FlushOwner(ingest::Harness& world, test_support::SeededRandom& random,
              const flush::FlushOptions& options);
-  void Order(bool owns_shard);  // the control plane's word
-  bool PollIfDue();             // true if anything was due
+  // The control plane's word; `dead`: epochs of the shard whose processes are proven dead.
+  void Order(bool owns_shard, const std::vector<Epoch>& dead);
+  bool PollIfDue();  // true if anything was due
+  void Report();     // to the control plane, which keeps what it hears:
+  const std::vector<Epoch>& reported_epochs() const { return reported_epochs_; }
 
   kafka::FakeProducer producer;
 
@@ -34,6 +37,7 @@ class FlushOwner {
   flush::FlushEngine engine_;
   std::optional<Instant> wake_;
   uint64_t sequence_ = 0;
+  std::vector<Epoch> reported_epochs_;
 };
 
 class DataPlane {
@@ -50,7 +54,8 @@ class DataPlane {
   void TellEvicted();  // those that were to learn it later
   void CrashIngest(size_t owner);
   void AssignFlush(size_t to);
-  void CrashFlush(size_t owner);
+  // `is_proven`: the control plane knows that it is dead, and under which epochs it worked.
+  void CrashFlush(size_t owner, bool is_proven);
 
   // Runs one thing that waits, in an order that `random` chooses; false: nothing waits.
   bool StepOnce();
@@ -75,6 +80,7 @@ class DataPlane {
   std::vector<size_t> evicted_;
   size_t ingest_owner_ = kOwners;  // kOwners: nobody
   size_t flush_owner_ = kOwners;
+  std::vector<Epoch> dead_epochs_;
 };
 
 }  // namespace spillway::sim

@@ -25,11 +25,12 @@ struct Mix {
   double flush_move = 0;  // the control plane moves it
   double ingest_crash = 0;
   double flush_crash = 0;
-  double kafka = 0;     // unreachable or refusing commits, for a while
-  double hold = 0;      // deliveries take their time
-  double rollback = 0;  // Redis is restored to a snapshot, most likely from below C
-  double loss = 0;      // Redis forgets everything
-  double new_log = 0;   // the input topic is deleted and made again (at most once)
+  double proven_dead = 0;  // of such a crash: the control plane proves it, and says so
+  double kafka = 0;        // unreachable or refusing commits, for a while
+  double hold = 0;         // deliveries take their time
+  double rollback = 0;     // Redis is restored to a snapshot, most likely from below C
+  double loss = 0;         // Redis forgets everything
+  double new_log = 0;      // the input topic is deleted and made again (at most once)
 
   // No part reaches its deadline before the faults stop: what leaves must be what the reference
   // model says.
@@ -44,6 +45,8 @@ struct Mix {
   bool OnlyLosesRedis() const {
     return loss > 0 && flush_crash == 0 && ambiguous == 0 && rollback == 0 && net == 0;
   }
+  // Every death is proven: no lease is ever waited for, and none ends under a living owner.
+  bool ProvesEveryDeath() const { return proven_dead >= 1; }
   // Redis may forget what it knew.
   bool Forgets() const { return rollback > 0 || loss > 0; }
 };

@@ -291,6 +291,23 @@ MUTANTS = [
     Expression("lease-too-short", "5: ... and not before", f"{FLUSH}/shard_flusher.cc",
                "is_ours || claim.lease_end < peek_.redis_time", "true",
                Case("shard_flusher_test", "*ReleasesOnlyClaimsNobodyCanEnd")),
+    Expression("dead-ignored", "5: a dead owner's claim is released at once",
+               f"{FLUSH}/shard_flusher.cc",
+               "std::find(dead_.begin(), dead_.end(), epoch) != dead_.end()", "false",
+               Sim("proven_dead")),
+    Expression("dead-all", "5: ... and a living owner's is not", f"{FLUSH}/shard_flusher.cc",
+               "std::find(dead_.begin(), dead_.end(), epoch) != dead_.end()",
+               "!dead_.empty()", Sim("proven_dead")),
+    Expression("dead-by-number", "5: an epoch is a pair", f"{FLUSH}/shard_flusher.cc",
+               "std::find(dead_.begin(), dead_.end(), epoch) != dead_.end()",
+               "std::any_of(dead_.begin(), dead_.end(), "
+               "[&](const Epoch& dead) { return dead.number == epoch.number; })",
+               Case("shard_flusher_test", "*WhatTheOrderCallsDead*")),
+    Expression("silence-is-death", "5: dead is who is proven to be", "server/fleet/fleet.cc",
+               "std::holds_alternative<Exited>(of.event)",
+               "(std::holds_alternative<Exited>(of.event) || "
+               "std::holds_alternative<Detached>(of.event))",
+               Case("fleet_simulation_test", "*")),
     Statement("claim-id-reused", "5: claim ids are random", f"{FLUSH}/shard_flusher.cc",
               "due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count));",
               "due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count)); "

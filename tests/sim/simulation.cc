@@ -80,8 +80,9 @@ void Simulation::ChooseLimits() {
   flush.claim_bytes = 3'000;
   flush.load_bytes = 1'000;
   // A lease that ends under a living owner is one more reason for duplicates.
-  flush.lease = mix_.PermitsDuplicates() ? milliseconds(3'000) : milliseconds(hours(1));
-  flush.drain_timeout = mix_.PermitsDuplicates() ? milliseconds(1'000) : milliseconds(hours(1));
+  const bool is_short = mix_.PermitsDuplicates() && !mix_.ProvesEveryDeath();
+  flush.lease = is_short ? milliseconds(3'000) : milliseconds(hours(1));
+  flush.drain_timeout = is_short ? milliseconds(1'000) : milliseconds(hours(1));
 }
 
 std::string Simulation::Run() {
@@ -155,8 +156,9 @@ void Simulation::CrashOwners() {
   if (random_.Chance(mix_.flush_crash)) {
     const size_t owner =
         random_.Chance(0.7) ? plane_.flush_owner() : random_.Below(DataPlane::kOwners);
-    Trace(absl::StrCat("flush ", owner, " crashes"));
-    plane_.CrashFlush(owner);
+    const bool is_proven = mix_.proven_dead > 0 && random_.Chance(mix_.proven_dead);
+    Trace(absl::StrCat("flush ", owner, " crashes", is_proven ? ", proven" : ""));
+    plane_.CrashFlush(owner, is_proven);
   }
 }
 
@@ -249,6 +251,7 @@ void Simulation::Converge() {
     if (!checks_.wrong().empty()) return;
   }
   checks_.AtEnd();
+  if (mix_.ProvesEveryDeath()) checks_.NoLeaseWasWaitedFor(step_ - kSteps < kShortRounds);
 }
 
 StoreFault Simulation::NextStoreFault(StoreCall call) {

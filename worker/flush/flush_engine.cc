@@ -156,7 +156,8 @@ void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
     parts_.store.ClaimParts(id, std::move(claim->request),
                             ToEvent<Claimed, buffer::Claim>(id, shard));
   } else if (const auto* stale = std::get_if<DoReleaseStale>(&action)) {
-    Log(LogLevel::kInfo, "releasing a claim nobody holds",
+    Log(LogLevel::kInfo,
+        stale->is_owner_dead ? "releasing a dead owner's claim" : "releasing a claim nobody holds",
         {{"shard", id.value}, {"claim", stale->id.ToString()}});
     SPILLWAY_FAILPOINT("flush.stale.begun");
     parts_.store.Release(id, {.id = stale->id, .parts = {}, .counts_attempt = false},
@@ -189,7 +190,11 @@ void FlushEngine::Obey(const wire::Order& order) {
     if (!shard || shard->flusher.is_gone()) {
       shard = std::make_unique<Shard>(options_, parts_.random, next_serial_++);
     }
-    Step(id, *shard, Wanted{true});
+    Wanted wanted;
+    for (const wire::DeadEpoch& dead : order.dead) {
+      if (dead.shard == id) wanted.dead.push_back(dead.epoch);
+    }
+    Step(id, *shard, std::move(wanted));
   }
   for (const auto& [id, shard] : shards_) {
     const bool is_wanted =

@@ -284,6 +284,26 @@ TEST_F(FlushEngineTest, ReleasesADeadOwnersClaimAtTheEndOfItsLease) {
   ExpectAllDone();
 }
 
+// The control plane has proven that the owner is dead: nobody waits for the lease.
+TEST_F(FlushEngineTest, ReleasesADeadOwnersClaimAtOnceWhenItIsToldSo) {
+  world_.AddPart(kShard, Family());
+  Epoch epoch;
+  {
+    Flusher dead(world_);
+    dead.producer.Hold();
+    dead.Own({kShard});
+    dead.RunNow();
+    epoch = dead.ShardReport(kShard).epoch;
+  }
+  ASSERT_THAT(world_.store.shard(kShard)->claims, SizeIs(1));
+  Flusher next(world_);
+  next.engine.Obey({.sequence = 1, .shards = {kShard}, .dead = {{kShard, epoch}}});
+  next.RunFor(milliseconds(100));
+  EXPECT_THAT(world_.Output(), SizeIs(1));
+  EXPECT_EQ(world_.store.shard(kShard)->ledger.released, 1u);
+  ExpectAllDone();
+}
+
 TEST_F(FlushEngineTest, ReleasesWhatDoesNotMatchTheClaim) {
   Flusher flusher(world_);
   const PartName part = world_.AddPart(kShard, Family());

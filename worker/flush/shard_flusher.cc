@@ -75,6 +75,10 @@ wire::Cause ShardFlusher::blocked_cause() const {
 }
 
 void ShardFlusher::OnEvent(const Wanted& event, Instant now) {
+  if (event.is_wanted && event.dead != dead_) {
+    dead_ = event.dead;
+    next_peek_ = now;  // a death told late: its claims are there already
+  }
   if (event.is_wanted == is_wanted_) return;
   is_wanted_ = event.is_wanted;
   if (is_wanted_) {
@@ -165,7 +169,7 @@ void ShardFlusher::Decide(Instant now, FlusherRoom room) {
   if (!is_wanted_) HandOver(now);
   if (is_gone_ || call_ != Call::kNone || now < not_before_) return;
   if (!stale_.empty()) {
-    return Perform(Call::kReleaseStale, DoReleaseStale{.id = stale_.back()});
+    return Perform(Call::kReleaseStale, stale_.back());
   }
   if (!is_wanted_) return;
   if (!epoch_) {
@@ -183,7 +187,7 @@ void ShardFlusher::Decide(Instant now, FlusherRoom room) {
 void ShardFlusher::HandOver(Instant now) {
   due_.clear();
   if (pending_ && call_ != Call::kClaim) {
-    stale_.push_back(pending_->request.id);
+    stale_.push_back({.id = pending_->request.id});
     pending_.reset();
   }
   if (forget_at_ && now >= *forget_at_) {
@@ -199,14 +203,22 @@ void ShardFlusher::HandOver(Instant now) {
 }
 
 // Claims in flight that nobody will end: of our epoch and not held (a lost reply, Redis restored to
-// an earlier moment), or of an older one past its lease.
+// an earlier moment), of a dead owner's, or of an older one past its lease.
 void ShardFlusher::FindStale() {
   for (const buffer::InflightClaim& claim : peek_.inflight) {
     if (claims_.contains(claim.id)) continue;
     const bool is_ours = epoch_ && claim.epoch == *epoch_;
-    if (is_ours || claim.lease_end < peek_.redis_time) stale_.push_back(claim.id);
+    const bool is_dead = IsDead(claim.epoch);
+    if (is_dead || is_ours || claim.lease_end < peek_.redis_time) {
+      stale_.push_back({.id = claim.id, .is_owner_dead = is_dead});
+    }
   }
   peek_.inflight.clear();
+}
+
+// By number and owner: after a rollback of Redis a number may have been granted again.
+bool ShardFlusher::IsDead(const Epoch& epoch) const {
+  return std::find(dead_.begin(), dead_.end(), epoch) != dead_.end();
 }
 
 // Makes the next claim of the parts peeked at. Parts that were tried too often go alone, so that

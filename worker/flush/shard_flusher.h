@@ -37,9 +37,11 @@ struct ClaimEnded {
 
 // What happened. Each store call that an action asked for comes back as one event.
 struct Tick {};  // time has passed, or there is room to claim again
+// The control plane's last word about this shard.
 struct Wanted {
   bool is_wanted = true;
-};  // the control plane's last word about this shard
+  std::vector<Epoch> dead{};  // of processes proven dead: nobody ends their claims any more
+};
 using Acquired = buffer::StoreResult<Epoch>;
 using Peeked = buffer::StoreResult<buffer::PeekReply>;
 using Claimed = buffer::StoreResult<buffer::Claim>;
@@ -62,6 +64,8 @@ struct DoClaim {
 };
 struct DoReleaseStale {
   buffer::ClaimId id;
+  bool is_owner_dead =
+      false;  // as the control plane knows; else its lease has ended, or it is ours
 };
 struct RunClaim {  // a claim is ours: take it through
   buffer::Claim claim;
@@ -119,6 +123,7 @@ class ShardFlusher {
   void Decide(Instant now, FlusherRoom room);
   void HandOver(Instant now);
   void FindStale();
+  bool IsDead(const Epoch& epoch) const;
   void Choose(Instant now);
   void SchedulePeek(EventTime clock_before, Instant now);
   void LoseEpoch(Instant now);
@@ -149,7 +154,8 @@ class ShardFlusher {
 
   std::optional<PendingClaim> pending_;
   std::map<buffer::ClaimId, size_t> claims_;  // held: number of parts
-  std::vector<buffer::ClaimId> stale_;
+  std::vector<DoReleaseStale> stale_;
+  std::vector<Epoch> dead_;              // as told last
   uint64_t usual_part_bytes_ = 8 << 10;  // moving average
 
   Backoff delivery_backoff_;

@@ -187,6 +187,33 @@ TEST_F(ShardFlusherTest, ReleasesOnlyClaimsNobodyCanEnd) {
   EXPECT_THAT(released, testing::UnorderedElementsAre(1, 3));
 }
 
+TEST_F(ShardFlusherTest, ReleasesAtOnceWhatTheOrderCallsDeadAndNothingElse) {
+  const Epoch dead{4, 1}, same_number{4, 2}, older{3, 1};
+  Only<DoAcquire>(Step(Wanted{.is_wanted = true, .dead = {{2, 9}, dead}}));
+  Only<DoPeek>(Step(Acquired{.code = StoreCode::kOk, .value = kEpoch, .message = ""}));
+  Peeked peeked = PeekWith({});
+  peeked.value.inflight = {{.id = {0, 1}, .epoch = same_number, .lease_end = {9'000'000}},
+                           {.id = {0, 2}, .epoch = dead, .lease_end = {9'000'000}},
+                           {.id = {0, 3}, .epoch = older, .lease_end = {9'000'000}}};
+  const auto release = Only<DoReleaseStale>(Step(peeked));
+  EXPECT_EQ(release.id.low, 2u);
+  EXPECT_TRUE(release.is_owner_dead);
+  Only<DoPeek>(Step(StaleReleased{StoreCode::kOk}));
+}
+
+// The death of an owner that had given the shard up, or was silent, is told later.
+TEST_F(ShardFlusherTest, LooksAtOnceWhenADeathIsToldLate) {
+  Acquire();
+  Peeked peeked = PeekWith({});
+  const Epoch dead{4, 1};
+  peeked.value.inflight = {{.id = {0, 1}, .epoch = dead, .lease_end = {9'000'000}}};
+  EXPECT_THAT(Step(peeked), IsEmpty());
+  EXPECT_GT(flusher_.wake(), now_);
+  Only<DoPeek>(Step(Wanted{.is_wanted = true, .dead = {dead}}));
+  EXPECT_EQ(Only<DoReleaseStale>(Step(peeked)).id.low, 1u);
+  EXPECT_THAT(Step(Wanted{.is_wanted = true, .dead = {dead}}), IsEmpty()) << "the same word again";
+}
+
 TEST_F(ShardFlusherTest, PeeksInTimeForTheNextDeadlineWhileTheClockMoves) {
   Acquire();
   Peeked peeked = PeekWith({});
