@@ -83,10 +83,13 @@ class ChunkEncoder {
   void UseDictionary(std::shared_ptr<const Dictionary> dictionary);
   const std::shared_ptr<const Dictionary>& dictionary() const;
 
-  // Of all bodies so far: their size before compression, and as they are stored.
+  // Of all bodies so far: their size before compression, and as they are stored; chunks that have
+  // one, and those of them that name a dictionary.
   struct Totals {
     uint64_t body_bytes = 0;
     uint64_t stored_bytes = 0;
+    uint64_t chunks = 0;
+    uint64_t dictionary_chunks = 0;
   };
   const Totals& totals() const;
 

@@ -220,6 +220,8 @@ void ChunkEncoder::Encode(const ChunkHeader& header, std::span<const ChunkSpan> 
   }
   state.totals.body_bytes += body_bytes;
   state.totals.stored_bytes += body.size();
+  state.totals.chunks += body_bytes > 0 ? 1 : 0;
+  state.totals.dictionary_chunks += codec == Codec::kZstdDictionary ? 1 : 0;
   const size_t begin = out.size();
   out.reserve(begin + kMaxHeaderBytes + body.size() + kChecksumBytes);
   AppendHeader(header, codec, spans.size(), body_bytes, out);

@@ -85,6 +85,9 @@ TEST(DictionaryTest, AnEncoderChangesItsDictionary) {
   entry.clear();
   encoder.Encode({}, {&span, 1}, entry);
   EXPECT_TRUE(ChunkDecoder().Decode(entry).ok());
+  encoder.Encode({}, {}, entry);
+  EXPECT_EQ(encoder.totals().chunks, 2u) << "one without spans has no body";
+  EXPECT_EQ(encoder.totals().dictionary_chunks, 1u);
   ChunkEncoder plain(Codec::kNone, 1);
   plain.UseDictionary(first);
   EXPECT_EQ(plain.dictionary(), nullptr);

@@ -195,6 +195,18 @@ absl::StatusOr<Lateness> ReadLateness(const v1::LatenessHistogram& proto) {
   return lateness;
 }
 
+Compression ReadCompression(const v1::Compression& proto) {
+  return {.dictionary = proto.dictionary(),
+          .dictionary_bytes = proto.dictionary_bytes(),
+          .trained = proto.trained(),
+          .adopted = proto.adopted(),
+          .dropped = proto.dropped(),
+          .chunks = proto.chunks(),
+          .dictionary_chunks = proto.dictionary_chunks(),
+          .body_bytes = proto.body_bytes(),
+          .stored_bytes = proto.stored_bytes()};
+}
+
 absl::StatusOr<UpMessage> ReadReport(const v1::Report& proto) {
   WorkerReport report;
   report.sequence = proto.sequence();
@@ -223,6 +235,7 @@ absl::StatusOr<UpMessage> ReadReport(const v1::Report& proto) {
   report.is_paused = proto.is_paused();
   report.is_redis_ok = proto.is_redis_ok();
   report.is_kafka_ok = proto.is_kafka_ok();
+  report.compression = ReadCompression(proto.compression());
   return report;
 }
 
@@ -246,6 +259,7 @@ v1::Report ReportToProto(const WorkerReport& report) {
   proto.set_is_paused(report.is_paused);
   proto.set_is_redis_ok(report.is_redis_ok);
   proto.set_is_kafka_ok(report.is_kafka_ok);
+  *proto.mutable_compression() = ToProto(report.compression);
   for (uint64_t count : report.lateness.counts) proto.mutable_lateness()->add_counts(count);
   proto.mutable_lateness()->set_sum_seconds(report.lateness.sum_seconds);
   return proto;
@@ -434,6 +448,19 @@ v1::Cause ToProto(Cause cause) {
   return static_cast<v1::Cause>(cause);
 }
 
+v1::Compression ToProto(const Compression& compression) {
+  v1::Compression proto;
+  proto.set_dictionary(compression.dictionary);
+  proto.set_dictionary_bytes(compression.dictionary_bytes);
+  proto.set_trained(compression.trained);
+  proto.set_adopted(compression.adopted);
+  proto.set_dropped(compression.dropped);
+  proto.set_chunks(compression.chunks);
+  proto.set_dictionary_chunks(compression.dictionary_chunks);
+  proto.set_body_bytes(compression.body_bytes);
+  proto.set_stored_bytes(compression.stored_bytes);
+  return proto;
+}
 v1::Gate ToProto(const GateReport& gate) {
   v1::Gate proto;
   proto.set_state(ToProto(gate.state));

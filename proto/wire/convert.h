@@ -29,6 +29,7 @@ v1::Role ToProto(Role role);
 v1::GateState ToProto(GateState state);
 v1::Cause ToProto(Cause cause);  // kUnknown: CAUSE_UNSPECIFIED
 v1::Gate ToProto(const GateReport& gate);
+v1::Compression ToProto(const Compression& compression);
 google::protobuf::Duration ToProto(Duration duration);
 google::protobuf::Timestamp ToProto(WallTime time);
 google::protobuf::Timestamp ToProto(EventTime time);

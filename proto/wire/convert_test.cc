@@ -62,6 +62,15 @@ WorkerReport AReport() {
   report.is_paused = true;
   report.is_redis_ok = true;
   report.is_kafka_ok = true;
+  report.compression = {.dictionary = "00c0ffee",
+                        .dictionary_bytes = 1,
+                        .trained = 2,
+                        .adopted = 3,
+                        .dropped = 4,
+                        .chunks = 5,
+                        .dictionary_chunks = 6,
+                        .body_bytes = 7,
+                        .stored_bytes = 8};
   report.lateness.Record(milliseconds(30));
   report.lateness.Record(std::chrono::hours(1));
   return report;

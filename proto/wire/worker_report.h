@@ -84,6 +84,20 @@ struct ShardReport {
   bool operator==(const ShardReport&) const = default;
 };
 
+// How an ingest worker's chunks are compressed. Counted since its start; chunks without spans are
+// not.
+struct Compression {
+  std::string dictionary;  // id of the one in use, 8 hex digits; empty: none
+  uint64_t dictionary_bytes = 0;
+  uint64_t trained = 0, adopted = 0;  // dictionaries; adopted: found in a shard
+  uint64_t dropped = 0;               // from shards that had no use for them any more
+  uint64_t chunks = 0;
+  uint64_t dictionary_chunks = 0;  // of them, compressed with a dictionary
+  uint64_t body_bytes = 0;         // of the chunks before compression
+  uint64_t stored_bytes = 0;       // and after
+  bool operator==(const Compression&) const = default;
+};
+
 // Always complete; cpu_time, memory_bytes and sequence are filled in by the control link.
 struct WorkerReport {
   uint64_t sequence = 0;
@@ -100,6 +114,7 @@ struct WorkerReport {
   bool is_redis_ok = false;
   bool is_kafka_ok = false;
   Lateness lateness;
+  Compression compression;  // ingest only
   bool operator==(const WorkerReport&) const = default;
 };
 

@@ -135,6 +135,37 @@ void CollectWorkerReports(const FleetSnapshot& snapshot, Families& families) {
   }
 }
 
+void CollectCompression(const FleetSnapshot& snapshot, Families& families) {
+  Family bytes = Gauge("spillway_ingest_dictionary_bytes",
+                       "Size of the dictionary that chunks are compressed with; 0: none.");
+  Family trained = Counter("spillway_ingest_dictionaries_trained_total", "Dictionaries trained.");
+  Family adopted = Counter("spillway_ingest_dictionaries_adopted_total",
+                           "Dictionaries found in a shard instead of being trained.");
+  Family dropped = Counter("spillway_ingest_dictionaries_dropped_total",
+                           "Dictionaries removed from shards that needed them no more.");
+  Family chunks = Counter("spillway_ingest_chunks_total", "Chunks encoded that have spans.");
+  Family with = Counter("spillway_ingest_dictionary_chunks_total",
+                        "Of these, those compressed with a dictionary.");
+  Family body = Counter("spillway_ingest_chunk_body_bytes_total", "Chunks before compression.");
+  Family stored = Counter("spillway_ingest_chunk_stored_bytes_total", "Chunks after compression.");
+  for (const WorkerView& worker : snapshot.workers) {
+    if (worker.report == nullptr || worker.role != wire::Role::kIngest) continue;
+    const Labels labels = LabelsOf(worker);
+    const wire::Compression& compression = worker.report->compression;
+    bytes.Add(labels, compression.dictionary_bytes);
+    trained.Add(labels, compression.trained);
+    adopted.Add(labels, compression.adopted);
+    dropped.Add(labels, compression.dropped);
+    chunks.Add(labels, compression.chunks);
+    with.Add(labels, compression.dictionary_chunks);
+    body.Add(labels, compression.body_bytes);
+    stored.Add(labels, compression.stored_bytes);
+  }
+  for (Family* family : {&bytes, &trained, &adopted, &dropped, &chunks, &with, &body, &stored}) {
+    std::move(*family).MoveTo(families);
+  }
+}
+
 // Counters belong to a worker's process and begin again with it, so they carry its labels as well.
 void CollectThroughput(const FleetSnapshot& snapshot, Families& families) {
   Family written = Counter("spillway_ingest_spans_total", "Spans written to Redis.");
@@ -284,6 +315,7 @@ std::vector<prometheus::MetricFamily> Collect(const FleetSnapshot& snapshot, Ins
   CollectPools(snapshot, families);
   CollectWorkerStates(snapshot, families);
   CollectWorkerReports(snapshot, families);
+  CollectCompression(snapshot, families);
   CollectThroughput(snapshot, families);
   CollectGates(snapshot, families);
   CollectShards(snapshot, now, families);

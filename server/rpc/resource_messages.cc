@@ -144,6 +144,8 @@ v1::Worker ToMessage(const supervisor::WorkerView& worker, Instant now) {
   if (worker.report != nullptr) {
     *message.mutable_cpu_time() = wire::ToProto(Duration(worker.report->cpu_time));
     message.set_memory_bytes(worker.report->memory_bytes);
+    if (worker.role == wire::Role::kIngest)
+      *message.mutable_compression() = wire::ToProto(worker.report->compression);
   }
   return message;
 }

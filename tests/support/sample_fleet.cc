@@ -146,7 +146,17 @@ FleetSnapshot HealthyFleet(Instant now) {
                    Worker("flush", 0, wire::Role::kFlush, now),
                    Worker("flush", 1, wire::Role::kFlush, now)};
   fleet.workers[0].shards = {{0}};
-  fleet.workers[0].report = Report(IngestShard());
+  const auto ingest = Report(IngestShard());
+  ingest->compression = {.dictionary = "00c0ffee",
+                         .dictionary_bytes = 16'384,
+                         .trained = 2,
+                         .adopted = 1,
+                         .dropped = 3,
+                         .chunks = 30'000,
+                         .dictionary_chunks = 29'000,
+                         .body_bytes = 120'000'000,
+                         .stored_bytes = 15'000'000};
+  fleet.workers[0].report = ingest;
   fleet.workers[1].shards = {{0}};
   fleet.workers[1].report = Report(FlushShard());
   ShardView known;

@@ -33,6 +33,7 @@ void DictionaryKeeper::Adopt(std::shared_ptr<const buffer::Dictionary> dictionar
   Log(LogLevel::kInfo, "dictionary adopted",
       {{"dictionary", buffer::DictionaryIdText(dictionary->id())},
        {"bytes", dictionary->content().size()}});
+  ++counts_.adopted;
   Use(std::move(dictionary));
 }
 
@@ -80,6 +81,22 @@ void DictionaryKeeper::OnEncoded(uint64_t spans, const buffer::ChunkEncoder::Tot
   totals_ = totals;
 }
 
+wire::Compression DictionaryKeeper::Report() const {
+  wire::Compression report;
+  if (current_ != nullptr) {
+    report.dictionary = buffer::DictionaryIdText(current_->id());
+    report.dictionary_bytes = current_->content().size();
+  }
+  report.trained = counts_.trained;
+  report.adopted = counts_.adopted;
+  report.dropped = counts_.dropped;
+  report.chunks = totals_.chunks;
+  report.dictionary_chunks = totals_.dictionary_chunks;
+  report.body_bytes = totals_.body_bytes;
+  report.stored_bytes = totals_.stored_bytes;
+  return report;
+}
+
 void DictionaryKeeper::MaybeTrain() {
   const bool has_enough =
       samples_.size() >= limits_.sample_spans || sampled_bytes_ >= limits_.sample_bytes;
@@ -103,6 +120,7 @@ void DictionaryKeeper::MaybeTrain() {
                        {{"dictionary", buffer::DictionaryIdText(training->result->id())},
                         {"bytes", training->result->content().size()},
                         {"spans", training->samples.sizes.size()}});
+                   ++counts_.trained;
                    Use(std::move(training->result));
                  });
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "buffer/chunk/chunk.h"
+#include "proto/wire/worker_report.h"
 #include "worker/ingest/dictionary_policy.h"
 #include "worker/ingest/work_batch.h"
 
@@ -51,6 +52,9 @@ class DictionaryKeeper {
 
   // Spans that are about to be encoded.
   void Learn(const WorkBatch& batch);
+  void OnDropped() { ++counts_.dropped; }  // a shard has forgotten one
+  // What is in use, and what has been since the start.
+  wire::Compression Report() const;
   // So many have been, by an encoder that uses `current`: its totals tell how well.
   void OnEncoded(uint64_t spans, const buffer::ChunkEncoder::Totals& totals);
 
@@ -69,6 +73,9 @@ class DictionaryKeeper {
   uint64_t sampled_bytes_ = 0;
   size_t until_sample_ = 0;  // spans
   buffer::ChunkEncoder::Totals totals_;
+  struct {
+    uint64_t trained = 0, adopted = 0, dropped = 0;
+  } counts_;
   bool is_training_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

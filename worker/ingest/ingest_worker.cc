@@ -319,6 +319,7 @@ wire::WorkerReport IngestWorker::Report() const {
     report.waiting_for.push_back(absl::StrCat("dead letters for ", options_.dead_letter_topic, ": ",
                                               letters_.last_failure()));
   }
+  report.compression = dictionaries_.Report();
   report.is_redis_ok = is_redis_ok_.value_or(true);
   report.is_kafka_ok = is_kafka_ok_;
   report.is_ready = consumer_ != nullptr && report.is_redis_ok && report.is_kafka_ok;

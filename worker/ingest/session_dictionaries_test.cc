@@ -91,6 +91,7 @@ TEST_F(SessionDictionariesTest, ARestartedWorkerAdoptsWhatItFinds) {
   h.ReplaceWorker(0);
   Assign();
   EXPECT_EQ(InUse(), first);
+  EXPECT_EQ(h.worker().dictionaries().Report().adopted, 1u);
   Write(10);
   EXPECT_EQ(InUse(), first);
   EXPECT_EQ(calls_[StoreCall::kStoreDictionary], 1);
@@ -122,6 +123,14 @@ TEST_F(SessionDictionariesTest, TheOldDictionaryGoesOnceNoPartCanNameIt) {
   h.Pass(seconds(5));
   EXPECT_EQ(h.redis().dictionaries.size(), 1u);
   EXPECT_TRUE(h.redis().dictionaries.contains(InUse())) << "the one in use stays";
+
+  const wire::Compression report = h.worker().dictionaries().Report();
+  EXPECT_EQ(report.dictionary, buffer::DictionaryIdText(InUse()));
+  EXPECT_EQ(report.trained, 2u);
+  EXPECT_EQ(report.dropped, 1u);
+  EXPECT_GT(report.chunks, report.dictionary_chunks);
+  EXPECT_GT(report.dictionary_chunks, 0u);
+  EXPECT_GT(report.body_bytes, report.stored_bytes);
 }
 
 TEST_F(SessionDictionariesTest, AnOwnerWithAnotherDictionaryLetsTheFoundOneGo) {

@@ -249,7 +249,9 @@ void ShardSession::MaybeDropDictionary(std::optional<EventTime> lowest_outstandi
                                   const StoreResult<bool>& result) {
                                 if (attempt.expired()) return;
                                 is_dropping_ = false;
-                                if (result.ok() && result.value) retiring_.OnDropped(id);
+                                if (!result.ok() || !result.value) return;
+                                retiring_.OnDropped(id);
+                                parts_.dictionaries.OnDropped();
                               });
 }
 
