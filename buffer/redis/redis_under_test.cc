@@ -111,7 +111,26 @@ RedisUnderTest::RedisUnderTest(RedisKind kind, std::string script_prologue) {
 RedisUnderTest::~RedisUnderTest() { SetMemoryFull(false); }
 
 void RedisUnderTest::RunUntil(const std::function<bool()>& is_done) {
-  RunLoopUntil(loop_, is_done);
+  // Looks after each turn of the loop: what the store sends because of an answer, it sends in a
+  // later turn.
+  RunLoopUntil(loop_, [&] {
+    if (meanwhile_ != nullptr && HasExecuted("mget") && !HasExecuted("hget")) {
+      std::exchange(meanwhile_, nullptr)();
+    }
+    return is_done();
+  });
+}
+
+bool RedisUnderTest::HasExecuted(const std::string& command) {
+  return std::ranges::any_of(hands_, [&](const auto& hand) {
+    return absl::StrContains(hand->Do({"INFO", "commandstats"}),
+                             absl::StrCat("cmdstat_", command, ":"));
+  });
+}
+
+void RedisUnderTest::InterruptLoad(std::function<void()> meanwhile) {
+  for (const auto& hand : hands_) ASSERT_EQ(hand->Do({"CONFIG", "RESETSTAT"}), "OK");
+  meanwhile_ = std::move(meanwhile);
 }
 
 void RedisUnderTest::SetMemoryFull(bool is_full) {
@@ -163,6 +182,15 @@ void RedisUnderTest::DeleteList(ShardId shard, const PartName& name) {
   size_t deleted = 0;
   for (const auto& hand : hands_) {
     deleted += hand->Do({"DEL", ShardKeys("test", shard).part(name)}) == "1";
+  }
+  ASSERT_EQ(deleted, 1u);
+}
+
+void RedisUnderTest::DeleteDictionary(ShardId shard, uint32_t id) {
+  size_t deleted = 0;
+  for (const auto& hand : hands_) {
+    deleted +=
+        hand->Do({"HDEL", ShardKeys("test", shard).dictionaries(), DictionaryIdText(id)}) == "1";
   }
   ASSERT_EQ(deleted, 1u);
 }

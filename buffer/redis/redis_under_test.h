@@ -59,6 +59,8 @@ class RedisUnderTest : public StoreUnderTest {
   void Restore() override;
   size_t KeysBesidesMeta(ShardId shard) override;
   void DeleteList(ShardId shard, const PartName& name) override;
+  void DeleteDictionary(ShardId shard, uint32_t id) override;
+  void InterruptLoad(std::function<void()> meanwhile) override;
   void PassTime() override;
 
   RedisHand& hand() { return *hands_.front(); }  // one server: of that
@@ -67,7 +69,10 @@ class RedisUnderTest : public StoreUnderTest {
   Loop& loop() { return loop_; }
 
  private:
+  bool HasExecuted(const std::string& command);  // any server, since InterruptLoad
+
   Loop loop_;
+  std::function<void()> meanwhile_;                // empty: no Load is to be interrupted
   std::vector<std::unique_ptr<RedisHand>> hands_;  // one for each server
   std::unique_ptr<RedisShardStore> store_;
   std::vector<std::map<std::string, std::string>> snapshots_;  // per server: key -> DUMP

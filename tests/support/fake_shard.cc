@@ -101,12 +101,23 @@ Claim DescribeClaim(const FakeShard& shard, const ClaimId& id, bool counts_entri
   return claim;
 }
 
-void FetchFor(const std::vector<std::string>& entries, const FakeShard& shard,
-              DictionaryShelf& shelf) {
-  for (const std::string& entry : entries) {
-    const auto found = shard.dictionaries.find(DictionaryIdOf(entry));
-    // If it is damaged, its chunks tell.
-    if (found != shard.dictionaries.end()) (void)shelf.Put(found->first, found->second->content());
+void FetchDictionaries(const ClaimedPart& part, const FakeShard& shard, LoadedPart& loaded,
+                       DictionaryShelf& shelf) {
+  bool is_one_gone = false;
+  for (const auto* entries : {&loaded.own, &loaded.referenced}) {
+    for (const std::string& entry : *entries) {
+      const uint32_t id = DictionaryIdOf(entry);
+      if (id == 0 || shelf.Find(id) != nullptr) continue;
+      const auto found = shard.dictionaries.find(id);
+      // If it is damaged, its chunks tell.
+      if (found != shard.dictionaries.end()) (void)shelf.Put(id, found->second->content());
+      is_one_gone |= found == shard.dictionaries.end();
+    }
+  }
+  if (!is_one_gone) return;
+  const auto is_gone = [&shard](const PartName& name) { return !shard.lists.contains(name); };
+  if (is_gone(part.name) || std::ranges::any_of(part.references, is_gone)) {
+    loaded.is_complete = false;
   }
 }
 

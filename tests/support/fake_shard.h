@@ -72,9 +72,10 @@ Claim DescribeClaim(const FakeShard& shard, const ClaimId& id, bool counts_entri
 void OrphanPart(FakeShard& shard, const PeekedPart& part);
 bool IsWhole(const FakeShard& shard, const FakeShard::ClaimState& claim,
              const AcknowledgeRequest& request);
-// Puts the dictionaries that the entries name on `shelf`, those that are here.
-void FetchFor(const std::vector<std::string>& entries, const FakeShard& shard,
-              DictionaryShelf& shelf);
+// Puts the dictionaries that the loaded entries name on `shelf`, those that are here. A part that
+// has gone with its dictionary is not complete.
+void FetchDictionaries(const ClaimedPart& part, const FakeShard& shard, LoadedPart& loaded,
+                       DictionaryShelf& shelf);
 
 }  // namespace spillway::buffer
 

@@ -226,7 +226,14 @@ void FakeShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
         out.referenced.insert(out.referenced.end(), list.begin(), list.end());
       }
       out.is_complete = IsWhole(part, out, lengths);
-      for (const auto* entries : {&out.own, &out.referenced}) FetchFor(*entries, *state, *shelf);
+    }
+    if (interrupt_load_) {
+      std::exchange(interrupt_load_, nullptr)();
+      state = this->shard(shard);
+      if (state == nullptr) state = &kNothing;
+    }
+    for (size_t i = 0; i < parts.size(); ++i) {
+      FetchDictionaries(parts[i], *state, loaded[i], *shelf);
     }
     return Accept(std::move(loaded));
   });

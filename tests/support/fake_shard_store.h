@@ -101,6 +101,9 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   // While set, adds that write something answer kMemory. Everything else goes on.
   void SetMemoryFull(bool is_full) { is_memory_full_ = is_full; }
 
+  // Runs during the next Load, once: entries have been read, their dictionaries have not.
+  void InterruptLoad(std::function<void()> meanwhile) { interrupt_load_ = std::move(meanwhile); }
+
   Shards Snapshot() const { return shards_; }
   void Restore(Shards snapshot) { shards_ = std::move(snapshot); }
   void LoseEverything() { shards_.clear(); }
@@ -140,6 +143,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   uint64_t dictionaries_dropped_ = 0;
   std::string misuse_;
   FaultHook faults_;
+  std::function<void()> interrupt_load_;
   Poster poster_;
   std::deque<Task> callbacks_;  // if there is no poster
   std::vector<Task> delayed_;

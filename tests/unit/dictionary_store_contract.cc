@@ -94,6 +94,41 @@ TEST_P(DictionaryContract, ADictionaryStaysWhileAPartMayNameIt) {
   DrainAndExpectNothingLeft(1);
 }
 
+// It was acknowledged by somebody else: there is nothing to quarantine.
+TEST_P(DictionaryContract, APartThatGoesWithItsDictionaryDuringALoadIsNotComplete) {
+  TakeAsWriter();
+  AddWith(first_, 0, 20, 10);
+  AddNext({NewPart(1, 30)}, 1, 30);
+  const Claim claim = ClaimAll();
+  ASSERT_EQ(claim.parts.size(), 2u);
+  bool is_gone = false;
+  store_->InterruptLoad([&] {
+    store_->DeleteList(kShard, Name(0));
+    store_->DeleteDictionary(kShard, first_->id());
+    is_gone = true;
+  });
+  const auto loaded = Load(claim.parts);
+  ASSERT_EQ(loaded.code, StoreCode::kOk) << loaded.message;
+  ASSERT_TRUE(is_gone);
+  EXPECT_EQ(loaded.value[0].name, Name(0));
+  EXPECT_FALSE(loaded.value[0].is_complete);
+  EXPECT_TRUE(loaded.value[1].is_complete);
+  EXPECT_EQ(shelf_->size(), 0u);
+}
+
+TEST_P(DictionaryContract, APartWhoseDictionaryAloneIsGoneIsUndecodable) {
+  TakeAsWriter();
+  AddWith(first_, 0, 20, 20);
+  const Claim claim = ClaimAll();
+  store_->DeleteDictionary(kShard, first_->id());
+  const auto loaded = Load(claim.parts);
+  ASSERT_EQ(loaded.code, StoreCode::kOk) << loaded.message;
+  ASSERT_EQ(loaded.value.size(), 1u);
+  EXPECT_TRUE(loaded.value[0].is_complete);
+  EXPECT_EQ(ChunkDecoder(shelf_).Decode(loaded.value[0].own.at(0)).status().code(),
+            absl::StatusCode::kDataLoss);
+}
+
 TEST_P(DictionaryContract, ADropOfAFormerOwnerOrWatermarkDoesNothing) {
   TakeAsWriter();
   AddWith(first_, 0, 20, 10);

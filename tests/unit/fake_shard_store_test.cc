@@ -31,6 +31,12 @@ class FakeUnderTest : public StoreUnderTest {
   void DeleteList(ShardId id, const PartName& name) override {
     store_.shard(id)->lists.erase(name);
   }
+  void DeleteDictionary(ShardId id, uint32_t dictionary) override {
+    ASSERT_EQ(store_.shard(id)->dictionaries.erase(dictionary), 1u);
+  }
+  void InterruptLoad(std::function<void()> meanwhile) override {
+    store_.InterruptLoad(std::move(meanwhile));
+  }
   void PassTime() override { store_.Advance(std::chrono::milliseconds(2)); }
 
  private:

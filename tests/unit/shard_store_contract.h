@@ -33,6 +33,10 @@ class StoreUnderTest {
   virtual void Restore() = 0;
   virtual size_t KeysBesidesMeta(ShardId shard) = 0;
   virtual void DeleteList(ShardId shard, const PartName& name) = 0;
+  virtual void DeleteDictionary(ShardId shard, uint32_t id) = 0;
+  // Runs `meanwhile` during the next Load, once: its entries have been read, and the dictionaries
+  // that they name have not.
+  virtual void InterruptLoad(std::function<void()> meanwhile) = 0;
   virtual void PassTime() = 0;  // at least two milliseconds of Redis TIME
 };
 
