@@ -89,6 +89,23 @@ class Redis:
             self.process.kill()
             self.process.wait()
 
+    def keep(self):
+        """Keeps a copy of what it holds now, for set_back."""
+        self.client.save()
+        (self.folder / "dump.rdb").rename(self.folder / "kept.rdb")
+
+    def load_kept(self):
+        """Goes on with what keep() kept, once it starts. It must not run."""
+        shutil.copy(self.folder / "kept.rdb", self.folder / "dump.rdb")
+
+    def set_back(self):
+        self.kill()
+        self.load_kept()
+        self.start()
+
+    def flushall(self):
+        self.client.flushall()
+
 
 class Kafka:
     """A single-node KRaft broker. It keeps its port and its data when it is killed and started again."""

@@ -67,6 +67,20 @@ class RedisCluster:
             node.start()
         self.wait_until_whole()
 
+    def flushall(self):
+        for node in self.nodes:
+            node.flushall()
+
+    def keep(self):
+        for node in self.nodes:
+            node.keep()
+
+    def set_back(self):
+        self.kill()
+        for node in self.nodes:
+            node.load_kept()
+        self.start()
+
     def signal(self, node, number):
         self.nodes[node].process.send_signal(number)
 

@@ -7,6 +7,7 @@ load of its own; then the loads are checked. In between the leases of the dead e
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -25,7 +26,8 @@ def pytest_generate_tests(metafunc):
     worker = pathlib.Path(metafunc.config.getoption("--bin")) / "spillway-worker"
     listed = subprocess.run([worker, "--failpoints"], capture_output=True, text=True)
     assert listed.returncode == 0, f"{worker} has no failpoints: {listed.stderr}"
-    metafunc.parametrize("point", listed.stdout.split())
+    steps = re.compile(metafunc.config.getoption("--steps"))
+    metafunc.parametrize("point", filter(steps.search, listed.stdout.split()))
 
 
 class Deaths:
@@ -105,8 +107,9 @@ class Deaths:
 
 
 @pytest.fixture(scope="module")
-def deaths(kafka, bin_folder, session_folder):
-    fleet = harness.Fleet(session_folder / "failpoints", kafka, bin_folder, partitions=4, config={
+def deaths(make_redis, kafka, bin_folder, session_folder):
+    redis = make_redis()
+    fleet = harness.Fleet(session_folder / "failpoints", kafka, bin_folder, partitions=4, redis=redis, config={
         "kafka": {"brokers": kafka.brokers, "properties": {"session.timeout.ms": "1000",
                                                            "heartbeat.interval.ms": "250"}},
         "segments": {"root_timeout": "400ms", "idle_timeout": "1s", "late_window": "5s"},
@@ -118,6 +121,8 @@ def deaths(kafka, bin_folder, session_folder):
         yield result
     finally:
         fleet.close()
+        if redis:
+            redis.close()
 
 
 def test_a_worker_dies_at(deaths, point):
