@@ -3,7 +3,6 @@
 #include <hiredis/adapters/libuv.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#include <hiredis/hiredis_ssl.h>
 
 #include <algorithm>
 #include <fstream>
@@ -26,8 +25,6 @@ timeval ToTimeval(Duration duration) {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
   return {.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
 }
-
-const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
 
 absl::StatusOr<std::string> ReadPassword(const ConnectionOptions& options,
                                          const Endpoint& endpoint) {
@@ -52,7 +49,7 @@ struct RedisConnection::Callbacks {
     RedisConnection* owner = Owner(context);
     if (owner == nullptr) return;
     if (status == REDIS_OK) return owner->Handshake();
-    const std::string why = context->errstr;
+    const std::string why = owner->LossReason(context->errstr);
     owner->context_ = nullptr;  // hiredis frees it
     owner->OnLost(why);
   }
@@ -60,7 +57,7 @@ struct RedisConnection::Callbacks {
     RedisConnection* owner = Owner(context);
     if (owner == nullptr) return;
     owner->context_ = nullptr;
-    owner->OnLost(context->err != 0 ? context->errstr : "closed");
+    owner->OnLost(owner->LossReason(context->err != 0 ? context->errstr : "closed"));
   }
   static void OnReply(redisAsyncContext* context, void* reply, void*) {
     RedisConnection* owner = Owner(context);
@@ -84,7 +81,6 @@ RedisConnection::RedisConnection(Loop& loop, ConnectionOptions options, OnState 
 RedisConnection::~RedisConnection() {
   link_->owner = nullptr;
   DropContext();
-  if (tls_ != nullptr) redisFreeSSLContext(tls_);
 }
 
 RedisConnection::CallPtr RedisConnection::NewCall(Command command, OnResult done) {
@@ -105,7 +101,6 @@ void RedisConnection::Connect() {
     RedisConnection* owner = link->owner;
     if (owner == nullptr) return;
     if (!found.ok()) return owner->OnLost(std::string(found.status().message()));
-    if (owner->tls_ != nullptr) redisFreeSSLContext(std::exchange(owner->tls_, nullptr));
     owner->endpoint_ = *std::move(found);
     owner->Open();
   });
@@ -141,7 +136,10 @@ absl::Status RedisConnection::OpenContext() {
   if (context_->err != 0) return absl::UnavailableError(context_->errstr);
   context_->c.reader->maxelements = kMaxElements;
   RefuseUnaskedReplies(context_->c.reader, *this);
-  if (endpoint.is_tls) RETURN_IF_ERROR(StartTls());
+  tls_.reset();
+  if (endpoint.is_tls) {
+    ASSIGN_OR_RETURN(tls_, TlsSession::Start(options_.tls, endpoint.host, &context_->c));
+  }
   context_->data = new Link{this};
   context_->dataCleanup = &Callbacks::DropData;
   if (redisLibuvAttach(context_, loop_.native()) != REDIS_OK) {
@@ -152,21 +150,10 @@ absl::Status RedisConnection::OpenContext() {
   return absl::OkStatus();
 }
 
-absl::Status RedisConnection::StartTls() {
-  if (tls_ == nullptr) {
-    redisInitOpenSSL();
-    redisSSLContextError error = REDIS_SSL_CTX_NONE;
-    tls_ = redisCreateSSLContext(OrNull(options_.tls_ca), nullptr, OrNull(options_.tls_cert),
-                                 OrNull(options_.tls_key), endpoint_.host.c_str(), &error);
-    if (tls_ == nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("redis.tls: ", redisSSLContextGetError(error)));
-    }
-  }
-  if (redisInitiateSSLWithContext(&context_->c, tls_) != REDIS_OK) {
-    return absl::UnavailableError(absl::StrCat("TLS: ", context_->c.errstr));
-  }
-  return absl::OkStatus();
+// For a person, and TLS's own word where that is why.
+std::string RedisConnection::LossReason(const char* error) {
+  const std::string problem = tls_ ? tls_->Problem() : "";
+  return problem.empty() ? error : problem;
 }
 
 void RedisConnection::OnLost(const std::string& why) {
@@ -198,6 +185,8 @@ void RedisConnection::Handshake() {
     steps.push_back(Command({"SELECT", absl::StrCat(endpoint_.database)}));
   }
   if (options_.must_be_master) steps.push_back(Command({"ROLE"}));
+  // With TLS a connection is none before the first answer.
+  if (endpoint_.is_tls && steps.empty()) steps.push_back(Command({"PING"}));
   handshake_replies_ = steps.size();
   for (size_t i = 0; i < steps.size(); ++i) {
     const bool is_role = options_.must_be_master && i + 1 == steps.size();
@@ -212,7 +201,7 @@ void RedisConnection::OnHandshakeReply(const CommandResult& result, bool is_role
   if (context_ == nullptr) return;
   std::string problem;
   if (!result.ok()) {
-    problem = absl::StrCat("refused: ", result.message);
+    problem = absl::StrCat(result.reply.is_error() ? "refused: " : "", result.message);
   } else if (is_role && result.reply[0].text() != "master") {
     problem = absl::StrCat("its role is ", result.reply[0].text(), ", not master");
   }
@@ -225,6 +214,7 @@ void RedisConnection::OnHandshakeReply(const CommandResult& result, bool is_role
 
 void RedisConnection::OnHandshaken() {
   is_connected_ = true;
+  if (tls_) tls_->OnAccepted();
   failed_connects_ = 0;
   ResendWaiting();
   SetState(true, "");
@@ -305,7 +295,8 @@ void RedisConnection::OnReply(const redisReply* reply) {
   if (reply == nullptr) is_connected_ = false;
   if (!call->done) return;
   if (reply == nullptr) {
-    const char* why = context_ != nullptr && context_->err != 0 ? context_->errstr : "closed";
+    const std::string why =
+        LossReason(context_ != nullptr && context_->err != 0 ? context_->errstr : "closed");
     call->done({.code = StoreCode::kUnavailable,
                 .reply = Reply(),
                 .message = absl::StrCat("connection lost: ", why)});

@@ -18,6 +18,7 @@
 #include "buffer/redis/command.h"
 #include "buffer/redis/endpoint.h"
 #include "buffer/redis/reply.h"
+#include "buffer/redis/tls.h"
 #include "buffer/redis/unasked_reply.h"
 
 struct redisAsyncContext;
@@ -35,7 +36,7 @@ struct ConnectionOptions {
   bool must_be_master = false;  // a server whose ROLE is another is left again
   std::string username;         // wins over the endpoint's
   std::string password_file;    // wins over the endpoint's password; read at every connect
-  std::string tls_ca, tls_cert, tls_key;
+  TlsFiles tls;                 // for an endpoint with TLS
   Duration connect_timeout = std::chrono::seconds(5);
   Duration command_timeout = std::chrono::seconds(10);  // no byte from a server that owes a reply
   Duration retry_limit = std::chrono::seconds(10);      // for LOADING, READONLY and their like
@@ -104,8 +105,8 @@ class RedisConnection final : private ReplyExpectation {
   void Connect();
   void Open();
   absl::Status OpenContext();
-  absl::Status StartTls();
   void DropContext();
+  std::string LossReason(const char* error);  // of the context that is being lost
   void OnLost(const std::string& why);
   void Handshake();
   void OnHandshakeReply(const CommandResult& result, bool is_role);
@@ -128,7 +129,7 @@ class RedisConnection final : private ReplyExpectation {
   OnState on_state_;
   std::shared_ptr<Link> link_;
   redisAsyncContext* context_ = nullptr;
-  redisSSLContext* tls_ = nullptr;
+  std::optional<TlsSession> tls_;  // of the newest context
   ConnectionState state_;
   bool is_connected_ = false;     // and logged in
   bool is_leaving_ = false;       // a server that became a replica; replies in flight still come

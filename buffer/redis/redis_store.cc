@@ -20,9 +20,7 @@ absl::StatusOr<RedisStoreOptions> MakeRedisStoreOptions(const config::Redis& red
   ASSIGN_OR_RETURN(options.deployment, ParseDeployment(redis.url));
   options.connection.username = redis.username;
   options.connection.password_file = redis.password_file;
-  options.connection.tls_ca = redis.tls.ca;
-  options.connection.tls_cert = redis.tls.cert;
-  options.connection.tls_key = redis.tls.key;
+  options.connection.tls = {.ca = redis.tls.ca, .cert = redis.tls.cert, .key = redis.tls.key};
   options.name_space = name_space;
   return options;
 }

@@ -81,6 +81,27 @@ RedisCluster& SharedCluster() {
   return cluster;
 }
 
+SecuredRedis& SharedSecuredRedis() {
+  static SecuredRedis server = [] {
+    auto started = SecuredRedis::Start();
+    CHECK(started.ok(), "a redis-server with TLS can be started");
+    return *std::move(started);
+  }();
+  return server;
+}
+
+RedisStoreOptions SecuredOptions() {
+  const SecuredRedis& server = SharedSecuredRedis();
+  RedisStoreOptions options;
+  options.deployment = *ParseDeployment(server.tls_url());
+  options.connection.username = "spillway";
+  options.connection.password_file = server.File("password");
+  options.connection.tls = {.ca = server.File("ca.pem"),
+                            .cert = server.File("client.pem"),
+                            .key = server.File("client.key")};
+  return options;
+}
+
 void RunLoopUntil(Loop& loop, const std::function<bool()>& is_done) {
   bool is_late = false;
   Timer deadline(loop, [&is_late] { is_late = true; });
@@ -91,16 +112,28 @@ void RunLoopUntil(Loop& loop, const std::function<bool()>& is_done) {
 
 RedisUnderTest::RedisUnderTest(RedisKind kind, std::string script_prologue) {
   RedisStoreOptions options;
-  if (kind == RedisKind::kCluster) {
-    RedisCluster& cluster = SharedCluster();
-    options.deployment = *ParseDeployment(cluster.url());
-    for (size_t i = 0; i < cluster.size(); ++i) {
-      hands_.push_back(std::make_unique<RedisHand>(cluster.node(i).port()));
-    }
-  } else {
-    options.deployment = *ParseDeployment(SharedRedis().url());
-    hands_.push_back(std::make_unique<RedisHand>(SharedRedis().port()));
+  std::vector<int> ports;
+  switch (kind) {
+    case RedisKind::kServer:
+      options.deployment = *ParseDeployment(SharedRedis().url());
+      ports = {SharedRedis().port()};
+      break;
+    case RedisKind::kCluster:
+      options.deployment = *ParseDeployment(SharedCluster().url());
+      for (size_t i = 0; i < SharedCluster().size(); ++i) {
+        ports.push_back(SharedCluster().node(i).port());
+      }
+      break;
+    case RedisKind::kTls:
+      options = SecuredOptions();
+      ports = {SharedSecuredRedis().port()};
+      break;
+    case RedisKind::kUnixSocket:
+      options.deployment = *ParseDeployment(SharedSecuredRedis().unix_url());
+      ports = {SharedSecuredRedis().port()};
+      break;
   }
+  for (const int port : ports) hands_.push_back(std::make_unique<RedisHand>(port));
   SetMemoryFull(false);
   LoseEverything();
   options.connection.script_prologue = std::move(script_prologue);

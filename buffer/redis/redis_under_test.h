@@ -14,6 +14,7 @@
 #include "buffer/redis/redis_store.h"
 #include "tests/support/processes.h"
 #include "tests/support/redis_deployments.h"
+#include "tests/support/secured_redis.h"
 #include "tests/unit/shard_store_contract.h"
 
 struct redisContext;
@@ -40,12 +41,16 @@ class RedisHand {
 // Started with the first call, ended with the binary.
 RedisServer& SharedRedis();
 RedisCluster& SharedCluster();
+SecuredRedis& SharedSecuredRedis();
 
-enum class RedisKind { kServer, kCluster };
+enum class RedisKind { kServer, kCluster, kTls, kUnixSocket };
+
+// For the shared secured server over TLS, as its ACL user.
+RedisStoreOptions SecuredOptions();
 
 class RedisUnderTest : public StoreUnderTest {
  public:
-  // On the shared server or cluster, emptied. Its namespace is "test".
+  // On the shared server or cluster of this kind, emptied. Its namespace is "test".
   explicit RedisUnderTest(RedisKind kind = RedisKind::kServer, std::string script_prologue = "");
   ~RedisUnderTest() override;
 

@@ -1,4 +1,4 @@
-"""A private Redis Cluster, and a master with replica and sentinel, for a fleet to use."""
+"""A private Redis Cluster, a master with replica and sentinel, a server behind TLS, for a fleet to use."""
 
 import pathlib
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 
 import redis as redis_client
 
-from harness import Redis, free_port, wait_until
+from harness import ROOT, Redis, free_port, wait_until
 
 SLOTS = 16384
 
@@ -125,6 +125,43 @@ class SlotMove:
         """While no key has moved."""
         for node in (self.source, self.target):
             node.client.execute_command("CLUSTER SETSLOT", self.slot, "STABLE")
+
+
+class SecuredRedis(Redis):
+    """A server that is reached over TLS, with a client certificate and as an ACL user; the test's own
+    client uses a plain port."""
+
+    def __init__(self, folder):
+        self.certificates = pathlib.Path(folder) / "tls"
+        self.certificates.mkdir(parents=True)
+        subprocess.run([ROOT / "tests/support/make_certificates", self.certificates], check=True, timeout=30)
+        self.password_file = self.certificates / "password"
+        self.password_file.write_text("secret\n")
+        users = self.certificates / "users"
+        users.write_text("user default on nopass ~* &* +@all\nuser spillway on >secret ~* &* +@all\n")
+        self.tls_port = free_port()
+        super().__init__(folder, "--tls-port", str(self.tls_port), "--tls-cert-file", self.file("server.pem"),
+                         "--tls-key-file", self.file("server.key"), "--tls-ca-cert-file", self.file("ca.pem"),
+                         "--aclfile", str(users))
+
+    def file(self, name):
+        return str(self.certificates / name)
+
+    @property
+    def url(self):
+        return f"rediss://127.0.0.1:{self.tls_port}"
+
+    def settings(self, ca="ca.pem"):
+        """Section `redis` of a configuration."""
+        return {"url": self.url, "username": "spillway", "password_file": str(self.password_file),
+                "tls": {"ca": self.file(ca), "cert": self.file("client.pem"), "key": self.file("client.key")}}
+
+    def users_connected(self):
+        return {client["user"] for client in self.client.client_list() if f":{self.tls_port}" in client["laddr"]}
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class RedisSentinel:

@@ -1,11 +1,11 @@
-"""Spillway on a Redis Cluster and behind Sentinel, under load: slots move, nodes go and come back."""
+"""Spillway on a Redis Cluster, behind Sentinel and over TLS, under load: slots move, nodes go and come back."""
 
 import signal
 
 import pytest
 
 from harness import wait_until
-from redis_deployments import RedisCluster, RedisSentinel, SlotMove
+from redis_deployments import RedisCluster, RedisSentinel, SecuredRedis, SlotMove
 from load import Load, assert_exactly_once, assert_nothing_lost, written
 
 SHARDS = 8
@@ -124,3 +124,26 @@ def test_a_failover_that_forgets_loses_nothing(make_fleet, sentinel):
     wait_until(lambda: sentinel.replica.client.info("replication")["role"] == "master", "the replica is promoted")
     wait_until(lambda: all(w > known[s] for s, w in watermarks(fleet).items()), "the shards go on", timeout=60)
     assert_nothing_lost(load.check("--allow-duplicates"))
+
+
+@pytest.fixture
+def secured(session_folder):
+    deployment = SecuredRedis(session_folder / "secured")
+    yield deployment
+    deployment.close()
+
+
+def test_over_tls_as_an_acl_user(make_fleet, secured):
+    """Every connection, the server's and the workers'; another authority's certificate is refused, and said."""
+    fleet = make_fleet(redis=secured, config={"redis": secured.settings()}).start()
+    load = Load(fleet, spans=10_000)
+    wait_until(lambda: written(fleet) > 1000, "load arrives")
+    assert secured.users_connected() == {"spillway"}
+    assert_exactly_once(load.check())
+
+    fleet.stop()
+    fleet.config["redis"] = secured.settings(ca="other-ca.pem")
+    fleet.start(wait_healthy=False)
+    said = f"redis.tls.ca: the server's certificate is not trusted by {secured.file('other-ca.pem')}"
+    for log in ("ingest-*.log*", "flush-*.log*"):
+        wait_until(lambda: any(said in path.read_text() for path in fleet.run_dir.glob(log)), f"{log} says so")

@@ -86,7 +86,12 @@ TEST_F(ShardSessionTest, TakesAgainUntilKafkaAndRedisAnswer) {
   EXPECT_FALSE(session().is_live());
   EXPECT_THAT(session().trouble(), HasSubstr("Kafka"));
   EXPECT_EQ(session().Report().blocked_cause, Cause::kKafka);
+  EXPECT_EQ(session().gate().cause(), Cause::kKafka);
   h.kafka.is_reachable = true;
+  // Row K9d: by then the shard may have lost its owner.
+  h.store.SetFaults([](StoreCall, ShardId) { return StoreFault::kMoving; });
+  h.Pass(seconds(1));
+  EXPECT_EQ(session().gate().cause(), Cause::kRedisMoving);
   FaultOnce(h, StoreCall::kTake, StoreFault::kLoseReply);
   h.Pass(seconds(5));
   EXPECT_TRUE(session().is_live());
@@ -273,18 +278,6 @@ TEST_F(ShardSessionTest, AMovingSlotClosesTheGateUntilItHasMoved) {
   h.Pass(seconds(5));
   EXPECT_FALSE(session().gate().is_closed());
   EXPECT_EQ(h.redis().watermark, 1);
-}
-
-// Row K9d: by then the shard may have lost its owner.
-TEST_F(ShardSessionTest, AMovingSlotIsNamedWhileTheShardIsTaken) {
-  h.store.SetFaults([](StoreCall, ShardId) { return StoreFault::kMoving; });
-  Assign();
-  EXPECT_FALSE(session().is_live());
-  EXPECT_EQ(session().gate().cause(), Cause::kRedisMoving);
-  h.store.SetFaults({});
-  h.Pass(seconds(5));
-  EXPECT_TRUE(session().is_live());
-  EXPECT_FALSE(session().gate().is_closed());
 }
 
 // Row K8, the ingest side.
