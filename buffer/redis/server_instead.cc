@@ -14,7 +14,8 @@ const bool is_instead = [] {
     std::puts("no " SPILLWAY_SERVER_NAME ": deploy/dependencies could not fetch it");
     std::exit(kSkipped);
   }
-  return setenv("SPILLWAY_REDIS_SERVER", SPILLWAY_SERVER_PROGRAM, 1) == 0;  // deploy/lib/services.sh
+  return setenv("SPILLWAY_REDIS_SERVER", SPILLWAY_SERVER_PROGRAM, 1) ==
+         0;  // deploy/lib/services.sh
 }();
 
 }  // namespace
