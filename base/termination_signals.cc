@@ -9,6 +9,7 @@ namespace spillway {
 
 TerminationSignals::TerminationSignals() {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, not our death
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);

@@ -31,8 +31,10 @@ int Run(const config::Config& config, TerminationSignals& signals) {
   absl::StatusOr<std::unique_ptr<ServerProcess>> process = ServerProcess::Create(config, signals);
   if (!process.ok()) {
     Complain(std::string(process.status().message()));
-    const bool is_configured_wrong = process.status().code() == absl::StatusCode::kInvalidArgument;
-    return is_configured_wrong ? config::kExitBadConfiguration : kExitFailed;
+    // What only a person can mend, a damaged state file among it, is not to be tried again.
+    const bool is_in_vain =
+        absl::IsInvalidArgument(process.status()) || absl::IsDataLoss(process.status());
+    return is_in_vain ? config::kExitBadConfiguration : kExitFailed;
   }
   const absl::Status result = (*process)->Run();
   return result.ok() ? kExitOk : kExitFailed;

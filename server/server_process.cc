@@ -11,6 +11,8 @@
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "config/load.h"
+#include "server/record/sqlite_record_store.h"
+#include "server/supervisor/recorded_pools.h"
 
 namespace spillway::server {
 namespace {
@@ -61,6 +63,7 @@ ServerProcess::~ServerProcess() {
 
 absl::Status ServerProcess::Build() {
   ASSIGN_OR_RETURN(std::string worker_program, FindWorkerProgram());
+  RETURN_IF_ERROR(OpenRecord());
   ASSIGN_OR_RETURN(std::string config_file, run_dir_.WriteConfig(config::ToYaml(config_)));
   ASSIGN_OR_RETURN(
       std::unique_ptr<kafka::MetadataClient> metadata,
@@ -75,17 +78,52 @@ absl::Status ServerProcess::Build() {
   store_ = std::make_unique<buffer::RedisShardStore>(loop_, std::move(store));
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
-  supervisor_ = std::make_unique<supervisor::Supervisor>(
-      config_,
-      supervisor::Parts{loop_, SystemClock(), *launcher_, *discovery_, seed, {}, store_.get()});
+  supervisor_ = std::make_unique<supervisor::Supervisor>(config_, supervisor::Parts{loop_,
+                                                                                    SystemClock(),
+                                                                                    *launcher_,
+                                                                                    *discovery_,
+                                                                                    seed,
+                                                                                    {},
+                                                                                    store_.get(),
+                                                                                    recorder_.get(),
+                                                                                    wishes_});
   return Listen();
+}
+
+absl::Status ServerProcess::OpenRecord() {
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<record::SqliteRecordStore> store,
+      record::SqliteRecordStore::Open({config_.server.state, config_.name_space}, SystemClock()));
+  ASSIGN_OR_RETURN(record::State state, store->Load());
+  const WallTime now = SystemClock().Wall();
+  supervisor::RestoredPools restored = supervisor::RestorePools(config_.pools, state.pools, now);
+  for (const record::Event& event : restored.change.events) {
+    Log(LogLevel::kWarning, "the configuration overrules the record",
+        {{"pool", event.target},
+         {"recorded", event.before},
+         {"now", event.after},
+         {"detail", event.detail}});
+  }
+  record::Event start;
+  start.time = now;
+  start.actor = "spillwayd";
+  start.action = "StartServer";
+  start.outcome = "OK";
+  start.detail = absl::StrCat("version ", Version(), ", process ", ::getpid());
+  restored.change.events.push_back(std::move(start));
+  RETURN_IF_ERROR(store->Commit(restored.change));
+  wishes_ = std::move(restored.wishes);
+  requests_ = std::move(state.requests);
+  recorder_ = std::make_unique<record::Recorder>(std::move(store), SystemClock());
+  return absl::OkStatus();
 }
 
 absl::Status ServerProcess::Listen() {
   ASSIGN_OR_RETURN(http_, http::HttpServer::Start(config_.server, *supervisor_, SystemClock()));
-  ASSIGN_OR_RETURN(rpc_,
-                   rpc::RpcServer::Start(config_.server, {config_.name_space, http_->address()},
-                                         {*supervisor_, *supervisor_, SystemClock()}));
+  ASSIGN_OR_RETURN(
+      rpc_, rpc::RpcServer::Start(config_.server, {config_.name_space, http_->address()},
+                                  {*supervisor_, *supervisor_, SystemClock(), recorder_.get(),
+                                   std::move(requests_)}));
   Log(LogLevel::kInfo, "spillwayd starts",
       {{"version", Version()},
        {"pid", ::getpid()},
@@ -94,6 +132,7 @@ absl::Status ServerProcess::Listen() {
        {"http", http_->address()},
        {"gateway", config_.server.gateway},
        {"run_dir", run_dir_.path()},
+       {"state", config_.server.state},
        {"on_shutdown", config_.server.on_shutdown},
        {"drain_budget_s", Seconds(supervisor_->DrainBudget())}});
   return absl::OkStatus();

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/loop.h"
@@ -16,6 +17,7 @@
 #include "server/http/http_server.h"
 #include "server/kafka_discovery.h"
 #include "server/process/local_launcher.h"
+#include "server/record/recorder.h"
 #include "server/rpc/rpc_server.h"
 #include "server/run_dir.h"
 #include "server/supervisor/supervisor.h"
@@ -26,9 +28,10 @@ namespace spillway::server {
 // (server.on_shutdown). Used from one thread.
 class ServerProcess {
  public:
-  // FAILED_PRECONDITION: another server runs in run_dir, or it cannot be made; INVALID_ARGUMENT:
-  // the configuration names what cannot be; UNAVAILABLE: cannot listen. The message begins with the
-  // key. Redis and Kafka need not be there.
+  // FAILED_PRECONDITION: another server runs in run_dir or has the state file, or run_dir cannot be
+  // made; INVALID_ARGUMENT: the configuration names what cannot be; DATA_LOSS: the state file is
+  // damaged; RESOURCE_EXHAUSTED: its disk is full; UNAVAILABLE: cannot listen. The message begins
+  // with the key. Redis and Kafka need not be there.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Create(const config::Config& config,
                                                                TerminationSignals& signals);
   ~ServerProcess();
@@ -39,6 +42,8 @@ class ServerProcess {
  private:
   ServerProcess(const config::Config& config, TerminationSignals& signals, RunDir run_dir);
   absl::Status Build();
+  // Opens the record, brings it in line with the configuration, says in it that we start.
+  absl::Status OpenRecord();
   absl::Status Listen();
   void OnSignal();
   void Drain();
@@ -55,6 +60,9 @@ class ServerProcess {
   Timer drain_limit_;
   std::unique_ptr<process::LocalLauncher> launcher_;
   std::unique_ptr<buffer::RedisShardStore> store_;  // for reading only
+  std::unique_ptr<record::Recorder> recorder_;      // its thread answers to the loop
+  std::vector<record::PoolWish> wishes_;
+  std::vector<record::AnsweredRequest> requests_;  // of earlier servers
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<supervisor::Subscription> readiness_;
   std::unique_ptr<http::HttpServer> http_;

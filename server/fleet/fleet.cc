@@ -50,10 +50,6 @@ class Stepper {
     Generation& floor = pool->generations[found.worker.slot];
     floor = std::max(floor, found.generation);
     if (found.pid == 0) return;
-    // What runs shows what was wished before: a resize outlives the server that did it.
-    if (pool->is_configured && pool->scale_owner == config::ScaleOwner::kSpillway) {
-      pool->desired = std::max(pool->desired, std::min(found.worker.slot + 1, pool->max));
-    }
     Worker worker;
     worker.key = found.worker;
     worker.role = pool->role;
@@ -84,18 +80,13 @@ class Stepper {
 
   void On(const PoolResized& resized) {
     Pool* pool = MutablePool(fleet_, resized.pool);
-    if (pool == nullptr) return;
-    pool->desired = resized.desired;
-    pool->min = resized.min;
-    pool->max = resized.max;
-    ++pool->revision;
+    if (pool != nullptr) *pool = Wished(std::move(*pool), resized);
   }
 
   void On(const PoolStarted& started) {
     Pool* pool = MutablePool(fleet_, started.pool);
     if (pool == nullptr) return;
-    if (pool->state != PoolState::kRunning) ++pool->revision;
-    pool->state = PoolState::kRunning;
+    *pool = Wished(std::move(*pool), started);
     for (auto& [key, worker] : fleet_.workers) {
       if (key.pool != started.pool || worker.state != WorkerState::kCrashLoop) continue;
       StepWorker(fleet_, key, ResetBudget{}, now_, limits_, actions_);
@@ -104,9 +95,7 @@ class Stepper {
 
   void On(const PoolStopped& stopped) {
     Pool* pool = MutablePool(fleet_, stopped.pool);
-    if (pool == nullptr || pool->state == PoolState::kStopped) return;
-    pool->state = PoolState::kStopped;
-    ++pool->revision;
+    if (pool != nullptr) *pool = Wished(std::move(*pool), stopped);
   }
 
   void On(const ShutDown&) { fleet_.is_shutting_down = true; }
@@ -195,6 +184,23 @@ const Pool* FindPool(const Fleet& fleet, const std::string& name) {
     if (pool.name == name) return &pool;
   }
   return nullptr;
+}
+
+Pool Wished(Pool pool, const Event& event) {
+  const Pool before = pool;
+  if (const auto* resized = std::get_if<PoolResized>(&event)) {
+    pool.desired = resized->desired;
+    pool.min = resized->min;
+    pool.max = resized->max;
+  } else if (std::holds_alternative<PoolStarted>(event)) {
+    pool.state = PoolState::kRunning;
+  } else if (std::holds_alternative<PoolStopped>(event)) {
+    pool.state = PoolState::kStopped;
+  }
+  const bool is_same = pool.desired == before.desired && pool.min == before.min &&
+                       pool.max == before.max && pool.state == before.state;
+  if (!is_same) ++pool.revision;
+  return pool;
 }
 
 Welcoming JudgeHello(const Fleet& fleet, const wire::Hello& hello) {

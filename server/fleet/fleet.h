@@ -131,6 +131,10 @@ Instant NextTick(const Fleet& fleet, Instant now, const Limits& limits);
 
 const Pool* FindPool(const Fleet& fleet, const std::string& name);
 
+// `pool` with the wish that this event about it leaves it with; events that change no wish: as it
+// is.
+Pool Wished(Pool pool, const Event& event);
+
 // What to answer a worker that says Hello.
 enum class Welcoming {
   kAccept,

@@ -425,10 +425,11 @@ TEST_F(FleetTest, AMuteAdoptedWorkerDoesNotHoldShardsBackForEver) {
   EXPECT_THAT(Ordered(F(0)), ElementsAre(0, 1));
 }
 
-TEST_F(FleetTest, AResizeOutlivesTheServer) {
+TEST_F(FleetTest, AnEarlierServersWorkersAboveTheWishAreEnded) {
   fleet_ = MakeFleet(TwoPools(0, 1), 1000, now_);
   Do(FoundLeftovers{{{F(0), Generation{4}, 77}, {F(2), Generation{4}, 78}}});
-  EXPECT_EQ(FindPool(fleet_, "flush")->desired, 3);
+  EXPECT_EQ(FindPool(fleet_, "flush")->desired, 1) << "what is wished is on record";
+  EXPECT_EQ(StateOf(F(2)), WorkerState::kStopping);
 }
 
 TEST_F(FleetTest, WorkersOfAPoolThatIsNoMoreAreEnded) {

@@ -30,11 +30,14 @@ struct Sizes {
   bool operator==(const Sizes&) const = default;
 };
 
+// What is wished for a pool. Stored as numbers: values are added at the end only.
+enum class WishedState { kRunning, kPaused, kStopped };
+
 // What is wished for a pool.
 struct PoolWish {
   std::string pool;  // "flush"
   Sizes sizes{};
-  bool is_running = true;
+  WishedState state = WishedState::kRunning;
   bool operator==(const PoolWish&) const = default;
 };
 

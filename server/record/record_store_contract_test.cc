@@ -95,11 +95,12 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& row) { return row.param.name; });
 
 PoolRecord Pool(const std::string& name, int32_t desired) {
-  return {{name, {desired, 1, 8}, true}, {1, 1, 8}};
+  return {{name, {desired, 1, 8}}, {1, 1, 8}};
 }
 
 AnsweredRequest Request(const std::string& id, WallTime time = SystemClock().Wall()) {
-  return {id, std::string("all\0of it", 9), time, {"flush", {3, 1, 8}, false}, "5-7"};
+  return {
+      id, std::string("all\0of it", 9), time, {"flush", {3, 1, 8}, WishedState::kStopped}, "5-7"};
 }
 
 Event MakeEvent(const std::string& action) {
@@ -139,7 +140,7 @@ TEST_P(RecordStoreTest, ANewOneHasNothing) {
 TEST_P(RecordStoreTest, KeepsAllOfAChange) {
   Change change;
   change.pools = {Pool("ingest", 2), Pool("flush", 3)};
-  change.pools[0].wish.is_running = false;
+  change.pools[0].wish.state = WishedState::kPaused;
   change.request = Request("abc");
   change.events = {MakeEvent("ResizePool")};
   change.deaths = {MakeDeath("flush")};

@@ -21,12 +21,12 @@ constexpr char kSchema[] = R"(
   CREATE TABLE server(namespace TEXT NOT NULL, commits INTEGER NOT NULL) STRICT;
   CREATE TABLE pools(
     name TEXT PRIMARY KEY, desired INTEGER NOT NULL, min INTEGER NOT NULL, max INTEGER NOT NULL,
-    is_running INTEGER NOT NULL, configured_desired INTEGER NOT NULL,
+    state INTEGER NOT NULL, configured_desired INTEGER NOT NULL,
     configured_min INTEGER NOT NULL, configured_max INTEGER NOT NULL) STRICT;
   CREATE TABLE requests(
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, fingerprint BLOB NOT NULL,
     time_us INTEGER NOT NULL, pool TEXT NOT NULL, desired INTEGER NOT NULL, min INTEGER NOT NULL,
-    max INTEGER NOT NULL, is_running INTEGER NOT NULL, etag TEXT NOT NULL) STRICT;
+    max INTEGER NOT NULL, state INTEGER NOT NULL, etag TEXT NOT NULL) STRICT;
   CREATE TABLE events(
     sequence INTEGER PRIMARY KEY, time_us INTEGER NOT NULL, actor TEXT NOT NULL,
     action TEXT NOT NULL, target TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL,

@@ -38,6 +38,10 @@ Sizes SizesAt(Statement& row, int column) {
   return {row.Integer32(column), row.Integer32(column + 1), row.Integer32(column + 2)};
 }
 
+WishedState StateAt(Statement& row, int column) {
+  return static_cast<WishedState>(row.Integer(column));
+}
+
 Statement& Bind(Statement& statement, const Sizes& sizes) {
   return statement.Bind(sizes.desired).Bind(sizes.min).Bind(sizes.max);
 }
@@ -70,23 +74,23 @@ int64_t SqliteRecordStore::OldestRequestTime() const {
 absl::StatusOr<State> SqliteRecordStore::Load() {
   State state;
   Statement pools = database_->Prepare(
-      "SELECT name, desired, min, max, is_running, configured_desired, configured_min,"
+      "SELECT name, desired, min, max, state, configured_desired, configured_min,"
       " configured_max FROM pools ORDER BY name");
   while (true) {
     ASSIGN_OR_RETURN(const bool has_row, pools.Step());
     if (!has_row) break;
     state.pools.push_back(
-        {{pools.Text(0), SizesAt(pools, 1), pools.Integer(4) != 0}, SizesAt(pools, 5)});
+        {{pools.Text(0), SizesAt(pools, 1), StateAt(pools, 4)}, SizesAt(pools, 5)});
   }
   Statement requests = database_->Prepare(
-      "SELECT id, fingerprint, time_us, pool, desired, min, max, is_running, etag FROM requests"
+      "SELECT id, fingerprint, time_us, pool, desired, min, max, state, etag FROM requests"
       " WHERE time_us >= ? ORDER BY number");
   requests.Bind(OldestRequestTime());
   while (true) {
     ASSIGN_OR_RETURN(const bool has_row, requests.Step());
     if (!has_row) break;
     AnsweredRequest request{requests.Text(0), requests.Text(1), {requests.Integer(2)}, {}, ""};
-    request.answer = {requests.Text(3), SizesAt(requests, 4), requests.Integer(7) != 0};
+    request.answer = {requests.Text(3), SizesAt(requests, 4), StateAt(requests, 7)};
     request.etag = requests.Text(8);
     state.requests.push_back(std::move(request));
   }
@@ -117,7 +121,7 @@ absl::Status SqliteRecordStore::WritePools(const Change& change) {
   for (const PoolRecord& pool : change.pools) {
     Statement insert =
         database_->Prepare("INSERT OR REPLACE INTO pools VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
-    Bind(insert.Bind(pool.wish.pool), pool.wish.sizes).Bind(pool.wish.is_running ? 1 : 0);
+    Bind(insert.Bind(pool.wish.pool), pool.wish.sizes).Bind(static_cast<int>(pool.wish.state));
     RETURN_IF_ERROR(Bind(insert, pool.configured).Run());
   }
   return absl::OkStatus();
@@ -127,10 +131,10 @@ absl::Status SqliteRecordStore::WriteRequest(const AnsweredRequest& request) {
   // A rowid, not the id, orders them: replaced ones become the newest.
   Statement insert = database_->Prepare(
       "INSERT OR REPLACE INTO requests(id, fingerprint, time_us, pool, desired, min, max,"
-      " is_running, etag) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      " state, etag) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert.Bind(request.id).BindBlob(request.fingerprint).Bind(request.time.us);
   Bind(insert.Bind(request.answer.pool), request.answer.sizes);
-  RETURN_IF_ERROR(insert.Bind(request.answer.is_running ? 1 : 0).Bind(request.etag).Run());
+  RETURN_IF_ERROR(insert.Bind(static_cast<int>(request.answer.state)).Bind(request.etag).Run());
   return database_
       ->Prepare(
           "DELETE FROM requests WHERE time_us < ?"

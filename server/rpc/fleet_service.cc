@@ -9,6 +9,8 @@
 #include "proto/wire/convert.h"
 #include "server/rpc/audit_call.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/history_call.h"
+#include "server/rpc/history_messages.h"
 #include "server/rpc/resource_messages.h"
 #include "server/rpc/snapshot_stream.h"
 #include "server/rpc/watch_fleet.h"
@@ -16,6 +18,7 @@
 namespace spillway::rpc {
 namespace {
 
+using supervisor::Origin;
 using supervisor::PoolDone;
 using supervisor::PoolView;
 
@@ -23,6 +26,14 @@ grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const abs
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
   return reactor;
+}
+
+// "ipv4:127.0.0.1:40312 spillway/0.1.0 grpc-c++/1.51.1 …": as the other side gives it.
+std::string ActorOf(const grpc::CallbackServerContext& context) {
+  const auto agent = context.client_metadata().find("user-agent");
+  if (agent == context.client_metadata().end()) return context.peer();
+  return absl::StrCat(context.peer(), " ",
+                      absl::string_view(agent->second.data(), agent->second.size()));
 }
 
 absl::Status NotFound(absl::string_view reason, absl::string_view name) {
@@ -47,6 +58,16 @@ class WatchFleetStream final : public SnapshotStream<v1::WatchFleetResponse> {
 };
 
 }  // namespace
+
+FleetService::FleetService(supervisor::FleetControl& fleet, const Clock& clock,
+                           record::History* history,
+                           const std::vector<record::AnsweredRequest>& earlier)
+    : fleet_(fleet),
+      clock_(clock),
+      history_(history),
+      requests_(earlier, [&fleet](const record::AnsweredRequest& request) {
+        return AsAnswered(request, *fleet.Snapshot());
+      }) {}
 
 grpc::ServerUnaryReactor* FleetService::GetPool(Context* context, const v1::GetPoolRequest* request,
                                                 v1::Pool* response) {
@@ -113,6 +134,34 @@ grpc::ServerUnaryReactor* FleetService::Audit(Context* context, const v1::AuditR
   return call;
 }
 
+grpc::ServerUnaryReactor* FleetService::ListEvents(Context* context,
+                                                   const v1::ListEventsRequest* request,
+                                                   v1::ListEventsResponse* response) {
+  const absl::StatusOr<record::PageQuery> query =
+      ParsePage(request->page_size(), request->page_token());
+  if (!query.ok()) return Finish(context, query.status());
+  if (history_ == nullptr) return Finish(context, NoHistory());
+  auto* call = new HistoryCall<v1::ListEventsResponse>(response);  // deletes itself
+  history_->ListEvents(*query, call->Answer<record::Event>(*query));
+  return call;
+}
+
+grpc::ServerUnaryReactor* FleetService::ListDeaths(Context* context,
+                                                   const v1::ListDeathsRequest* request,
+                                                   v1::ListDeathsResponse* response) {
+  absl::StatusOr<record::PageQuery> query = ParsePage(request->page_size(), request->page_token());
+  if (!query.ok()) return Finish(context, query.status());
+  if (!request->parent().empty() && request->parent() != "pools/-") {
+    const absl::StatusOr<std::string> name = ParsePoolName("parent", request->parent());
+    if (!name.ok()) return Finish(context, name.status());
+    query->pool = *name;
+  }
+  if (history_ == nullptr) return Finish(context, NoHistory());
+  auto* call = new HistoryCall<v1::ListDeathsResponse>(response);  // deletes itself
+  history_->ListDeaths(*query, call->Answer<record::Death>(*query));
+  return call;
+}
+
 grpc::ServerWriteReactor<v1::WatchFleetResponse>* FleetService::WatchFleet(
     Context*, const v1::WatchFleetRequest*) {
   auto* stream = new WatchFleetStream(clock_);  // deletes itself
@@ -127,7 +176,9 @@ grpc::ServerUnaryReactor* FleetService::StartPool(Context* context,
   if (!name.ok()) return Finish(context, name.status());
   return Change(
       context, *request, request->request_id(),
-      [this, name = *std::move(name)](PoolDone done) { fleet_.Start(name, std::move(done)); },
+      [this, name = *std::move(name)](Origin origin, PoolDone done) {
+        fleet_.Start(name, std::move(origin), std::move(done));
+      },
       response);
 }
 
@@ -138,7 +189,9 @@ grpc::ServerUnaryReactor* FleetService::StopPool(Context* context,
   if (!name.ok()) return Finish(context, name.status());
   return Change(
       context, *request, request->request_id(),
-      [this, name = *std::move(name)](PoolDone done) { fleet_.Stop(name, std::move(done)); },
+      [this, name = *std::move(name)](Origin origin, PoolDone done) {
+        fleet_.Stop(name, std::move(origin), std::move(done));
+      },
       response);
 }
 
@@ -156,22 +209,36 @@ grpc::ServerUnaryReactor* FleetService::ResizePool(Context* context,
   resize.etag = request->etag();
   return Change(
       context, *request, request->request_id(),
-      [this, resize = std::move(resize)](PoolDone done) { fleet_.Resize(resize, std::move(done)); },
+      [this, resize = std::move(resize)](Origin origin, PoolDone done) mutable {
+        resize.origin = std::move(origin);
+        fleet_.Resize(std::move(resize), std::move(done));
+      },
       response);
 }
 
 grpc::ServerUnaryReactor* FleetService::Change(Context* context,
                                                const google::protobuf::Message& request,
-                                               const std::string& request_id,
-                                               RequestLog::Perform perform, v1::Pool* response) {
+                                               const std::string& request_id, Perform perform,
+                                               v1::Pool* response) {
+  if (request_id.size() > kMaxRequestIdBytes) {
+    return Finish(context, supervisor::Refusal(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+                                               absl::StrCat("request_id: expected at most ",
+                                                            kMaxRequestIdBytes, " bytes")));
+  }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // `response` and `reactor` live until Finish.
   PoolDone done = [this, reactor, response](absl::StatusOr<PoolView> pool) {
     if (pool.ok()) *response = ToMessage(*pool, clock_.Now());
     reactor->Finish(ToGrpcStatus(pool.status()));
   };
-  requests_.Run(request_id, absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString()),
-                std::move(perform), std::move(done));
+  const std::string fingerprint =
+      absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString());
+  requests_.Run(
+      request_id, fingerprint,
+      [perform = std::move(perform),
+       origin = supervisor::Origin{ActorOf(*context), request_id, fingerprint}](
+          PoolDone answer) mutable { std::move(perform)(std::move(origin), std::move(answer)); },
+      std::move(done));
   return reactor;
 }
 

@@ -3,19 +3,25 @@
 #define SPILLWAY_SERVER_RPC_FLEET_SERVICE_H_
 
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
+#include "server/record/recorder.h"
 #include "server/rpc/request_log.h"
 #include "server/supervisor/fleet_control.h"
 #include "spillway/v1/fleet.grpc.pb.h"
 
 namespace spillway::rpc {
 
+inline constexpr size_t kMaxRequestIdBytes = 128;
+
 // Thread-safe. `fleet` and `clock` must outlive it, and it the calls under way.
 class FleetService final : public v1::FleetService::CallbackService {
  public:
-  FleetService(supervisor::FleetControl& fleet, const Clock& clock)
-      : fleet_(fleet), clock_(clock) {}
+  // `earlier`: requests that servers before this one have answered, oldest first. `history` may be
+  // null: then there is none to list.
+  FleetService(supervisor::FleetControl& fleet, const Clock& clock, record::History* history,
+               const std::vector<record::AnsweredRequest>& earlier);
 
  private:
   using Context = grpc::CallbackServerContext;
@@ -38,15 +44,21 @@ class FleetService final : public v1::FleetService::CallbackService {
                     v1::ListShardsResponse* response) override;
   Unary* Audit(Context* context, const v1::AuditRequest* request,
                v1::AuditResponse* response) override;
+  Unary* ListEvents(Context* context, const v1::ListEventsRequest* request,
+                    v1::ListEventsResponse* response) override;
+  Unary* ListDeaths(Context* context, const v1::ListDeathsRequest* request,
+                    v1::ListDeathsResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchFleetResponse>* WatchFleet(
       Context* context, const v1::WatchFleetRequest* request) override;
 
+  using Perform = absl::AnyInvocable<void(supervisor::Origin, supervisor::PoolDone) &&>;
   // Performs a change once per request id and finishes the call with the pool.
   Unary* Change(Context* context, const google::protobuf::Message& request,
-                const std::string& request_id, RequestLog::Perform perform, v1::Pool* response);
+                const std::string& request_id, Perform perform, v1::Pool* response);
 
   supervisor::FleetControl& fleet_;
   const Clock& clock_;
+  record::History* const history_;
   RequestLog requests_;
 };
 

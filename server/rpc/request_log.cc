@@ -8,10 +8,23 @@ namespace spillway::rpc {
 using supervisor::PoolDone;
 using supervisor::PoolView;
 
+RequestLog::RequestLog(const std::vector<record::AnsweredRequest>& earlier, Complete complete)
+    : complete_(std::move(complete)) {
+  MutexLock lock(&mutex_);
+  for (const record::AnsweredRequest& request : earlier) {
+    Entry& entry = entries_[request.id];
+    entry.fingerprint = request.fingerprint;
+    entry.is_answered = true;
+    entry.earlier = request;
+    answered_.push_back(request.id);
+  }
+}
+
 void RequestLog::Run(const std::string& id, const std::string& fingerprint, Perform perform,
                      PoolDone done) {
   if (id.empty()) return std::move(perform)(std::move(done));
   std::optional<absl::StatusOr<PoolView>> known;
+  std::optional<record::AnsweredRequest> earlier;
   {
     MutexLock lock(&mutex_);
     const auto [entry, is_new] = entries_.try_emplace(id);
@@ -21,12 +34,15 @@ void RequestLog::Run(const std::string& id, const std::string& fingerprint, Perf
     } else if (entry->second.fingerprint != fingerprint) {
       known = supervisor::Refusal(absl::StatusCode::kInvalidArgument, "REQUEST_ID_REUSED",
                                   "request_id: stood for another request before");
+    } else if (entry->second.earlier) {
+      earlier = entry->second.earlier;
     } else if (entry->second.is_answered) {
       known = entry->second.answer;
     } else {
       return entry->second.waiting.push_back(std::move(done));
     }
   }
+  if (earlier) return done(complete_(*earlier));
   if (known) return done(*std::move(known));
   std::move(perform)([this, id](absl::StatusOr<PoolView> answer) { Answer(id, answer); });
 }

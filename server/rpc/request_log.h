@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "base/mutex.h"
+#include "server/record/record.h"
 #include "server/supervisor/fleet_control.h"
 
 namespace spillway::rpc {
@@ -21,6 +23,13 @@ class RequestLog {
  public:
   static constexpr size_t kCapacity = 1'000;
   using Perform = absl::AnyInvocable<void(supervisor::PoolDone) &&>;
+  // The answer that was given to a request of an earlier server: the wish as it was then, the rest
+  // as it is now.
+  using Complete = absl::AnyInvocable<supervisor::PoolView(const record::AnsweredRequest&) const>;
+
+  RequestLog() = default;
+  // Knows `earlier`, oldest first, from the start.
+  RequestLog(const std::vector<record::AnsweredRequest>& earlier, Complete complete);
 
   // Performs the request, or answers `done` as the request with this id was answered (waiting for
   // it if it is under way). `fingerprint` is all of the request: INVALID_ARGUMENT /
@@ -34,10 +43,12 @@ class RequestLog {
     std::string fingerprint;
     bool is_answered = false;
     supervisor::PoolView answer;
+    std::optional<record::AnsweredRequest> earlier;  // instead of `answer`
     std::vector<supervisor::PoolDone> waiting;
   };
   void Answer(const std::string& id, const absl::StatusOr<supervisor::PoolView>& answer);
 
+  const Complete complete_{};
   Mutex mutex_;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> answered_ ABSL_GUARDED_BY(mutex_);  // oldest first

@@ -90,8 +90,8 @@ absl::StatusOr<Listening> Listen(absl::string_view key, const std::string& addre
 }  // namespace
 
 struct RpcServer::Servers {
-  Servers(ServerDescription description, RpcParts parts)
-      : fleet(parts.fleet, parts.clock),
+  Servers(ServerDescription description, const RpcParts& parts)
+      : fleet(parts.fleet, parts.clock, parts.history, parts.requests),
         server(std::move(description), parts.fleet, parts.clock),
         gateway(parts.gateway),
         api_health(parts.fleet),

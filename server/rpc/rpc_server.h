@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
@@ -19,6 +20,8 @@ struct RpcParts {
   supervisor::FleetControl& fleet;
   supervisor::WorkerGateway& gateway;
   const Clock& clock = SystemClock();
+  record::History* history = nullptr;               // may be null: there is none
+  std::vector<record::AnsweredRequest> requests{};  // that earlier servers have answered
 };
 
 // Serves FleetService, ServerService, health and reflection on `server.api`, GatewayService and

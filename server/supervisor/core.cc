@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/log.h"
+#include "server/supervisor/recorded_pools.h"
 
 namespace spillway::supervisor {
 namespace {
@@ -45,6 +46,15 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
                  }),
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
+  for (const record::PoolWish& wish : parts.wishes) {
+    for (fleet::Pool& pool : fleet_.pools) {
+      if (pool.name != wish.pool) continue;
+      pool.desired = wish.sizes.desired;
+      pool.min = wish.sizes.min;
+      pool.max = wish.sizes.max;
+      pool.state = StateOf(wish.state);
+    }
+  }
   discovery_.topic = config.input.topic;
   books_ = std::make_shared<ShardBooks>(
       parts.loop, parts.clock, parts.store,
@@ -71,6 +81,7 @@ void Supervisor::Core::Close() {
   books_->Close();
   processes_.clear();
   links_.clear();
+  TakeNext();  // refuses those that wait
 }
 
 // ---- events and actions -------------------------------------------------------------------------
@@ -102,6 +113,7 @@ void Supervisor::Core::HandleEvents() {
     if (!is_quiet) MarkChanged();
   }
   is_applying_ = false;
+  WatchRecord();
   ArmTick();
   CheckDrained();
 }
@@ -152,6 +164,14 @@ void Supervisor::Core::Perform(const fleet::Note& note) {
       {{"worker", fleet::WorkerName(note.worker)},
        {"generation", note.generation.value},
        {"detail", note.detail}});
+  if (!note.is_warning) return;
+  record::Event event;
+  event.actor = "spillwayd";
+  event.action = note.event;
+  event.target = fleet::WorkerName(note.worker);
+  event.outcome = "OK";
+  event.detail = note.detail;
+  Journal(std::move(event));
 }
 
 supervisor::OnExit Supervisor::Core::ExitHandler(const fleet::WorkerKey& worker,
@@ -163,6 +183,7 @@ supervisor::OnExit Supervisor::Core::ExitHandler(const fleet::WorkerKey& worker,
 
 void Supervisor::Core::OnEnd(const fleet::WorkerKey& worker, Generation generation,
                              const ExitReport& report) {
+  JournalDeath(worker, generation, report);
   const auto found = processes_.find(worker);
   if (found != processes_.end() && found->second.generation == generation) processes_.erase(found);
   start_times_.erase(worker);

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -23,7 +24,8 @@ inline constexpr Duration kDiscoveryTimeout = std::chrono::seconds(2);
 // Reports that come within this time are one event (fleet::Together); whatever else comes takes
 // those that wait before itself.
 inline constexpr Duration kReportGathering = std::chrono::milliseconds(20);
-inline constexpr int32_t kMaxWorkers = 1000;  // of a pool
+inline constexpr int32_t kMaxWorkers = 1000;        // of a pool
+inline constexpr size_t kMaxWaitingChanges = 1000;  // more are refused
 
 // Shared with tasks that are still posted when the Supervisor goes; after Close they only answer
 // that the server is stopping. Loop thread only, but for Snapshot.
@@ -37,8 +39,8 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
 
   SnapshotPtr Snapshot() const;  // any thread
   void Subscribe(std::shared_ptr<Listening> listening);
-  void Resize(const ResizeRequest& request, PoolDone done);
-  void StartOrStop(const std::string& pool, bool start, PoolDone done);
+  void Resize(ResizeRequest request, PoolDone done);
+  void StartOrStop(std::string pool, bool start, Origin origin, PoolDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);
 
   void Attach(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
@@ -60,6 +62,29 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
     Generation generation;
     std::shared_ptr<WorkerLink> link;
   };
+
+  // A change that an operator asked for. Taken in order, one at a time, so that each is judged by
+  // what the last has left.
+  struct Wanted {
+    const char* action = "";  // "ResizePool"
+    std::string pool;
+    std::optional<ResizeRequest> resize{};  // else:
+    bool start = false;
+    Origin origin{};
+    PoolDone done{};
+  };
+  void Enqueue(Wanted wanted);
+  void TakeNext();
+  absl::StatusOr<fleet::Event> Plan(const Wanted& wanted) const;
+  void Refuse(Wanted wanted, const absl::Status& status);
+  void Record(Wanted wanted, fleet::Event event);
+  record::Change ToRecord(const Wanted& wanted, const fleet::Event& event) const;
+  void OnRecorded(Wanted wanted, fleet::Event event, const absl::Status& status);
+  void Finish(Wanted wanted, fleet::Event event);
+  void Journal(record::Event event);  // nobody waits for it
+  void JournalDeath(const fleet::WorkerKey& worker, Generation generation,
+                    const ExitReport& report);
+  void WatchRecord();  // publishes when the record begins or ceases to be writable
 
   // Handles the event and all that follow from it.
   void Apply(fleet::Event event);
@@ -104,6 +129,10 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   Timer gathering_;
   bool is_applying_ = false;
   bool is_closed_ = false;
+
+  std::deque<Wanted> changes_;
+  bool is_recording_ = false;       // a change is on its way to the disk
+  bool is_record_failing_ = false;  // as last published
 
   std::map<fleet::WorkerKey, Running> processes_;
   std::map<fleet::WorkerKey, WallTime> start_times_;

@@ -15,12 +15,20 @@
 
 namespace spillway::supervisor {
 
+// Where a change comes from, for the journal and for its repetition.
+struct Origin {
+  std::string actor{};        // peer and user agent, as given
+  std::string request_id{};   // empty: none
+  std::string fingerprint{};  // all of the request
+};
+
 struct ResizeRequest {
   std::string pool;  // "flush"
   int32_t desired = 0;
   std::optional<int32_t> min{}, max{};  // also change the bounds
   bool validate_only = false;
   std::string etag{};  // if set, must be the pool's
+  Origin origin{};
 };
 
 // The pool as it is wished for now (observed follows later), or why not; a Snapshot taken after the
@@ -48,13 +56,16 @@ class FleetControl {
   // changes in one turn of the loop are one call). Do not block in it; it may end subscriptions.
   virtual std::unique_ptr<Subscription> Subscribe(SnapshotListener listener) = 0;
 
+  // Changes are taken one at a time and answered once they are on record. All of them:
+  // FAILED_PRECONDITION / STATE_NOT_WRITABLE; RESOURCE_EXHAUSTED / TOO_MANY_CHANGES.
+
   // NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION / EXTERNALLY_SCALED;
   // INVALID_ARGUMENT / OUT_OF_RANGE; ABORTED / ETAG_MISMATCH.
   virtual void Resize(ResizeRequest request, PoolDone done) = 0;
   // NOT_FOUND / POOL_NOT_FOUND. Also gives workers in CRASH_LOOP a new restart budget.
-  virtual void Start(std::string pool, PoolDone done) = 0;
+  virtual void Start(std::string pool, Origin origin, PoolDone done) = 0;
   // NOT_FOUND / POOL_NOT_FOUND.
-  virtual void Stop(std::string pool, PoolDone done) = 0;
+  virtual void Stop(std::string pool, Origin origin, PoolDone done) = 0;
   // Walks one shard, or all, and compares with the counters; answers on the loop's thread, which
   // may take minutes. What could not be told is in the answer. NOT_FOUND / SHARD_NOT_FOUND;
   // UNAVAILABLE / SHARDS_UNKNOWN (none are known yet); RESOURCE_EXHAUSTED / TOO_MANY_AUDITS.

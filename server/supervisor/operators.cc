@@ -42,38 +42,6 @@ absl::Status Supervisor::Core::CheckResize(const ResizeRequest& request,
   return absl::OkStatus();
 }
 
-void Supervisor::Core::Resize(const ResizeRequest& request, PoolDone done) {
-  const absl::StatusOr<const fleet::Pool*> pool = FindPool(request.pool);
-  if (!pool.ok()) return done(pool.status());
-  if (const absl::Status status = CheckResize(request, **pool); !status.ok()) return done(status);
-  const fleet::PoolResized event{request.pool, request.desired, request.min.value_or((*pool)->min),
-                                 request.max.value_or((*pool)->max)};
-  if (request.validate_only) {
-    PoolView view = ToView(**pool, fleet_, Around());
-    view.desired = event.desired;
-    view.min = event.min;
-    view.max = event.max;
-    return done(std::move(view));
-  }
-  const bool is_same =
-      (*pool)->desired == event.desired && (*pool)->min == event.min && (*pool)->max == event.max;
-  if (!is_same) Apply(event);
-  PublishNow();
-  done(ToView(*fleet::FindPool(fleet_, request.pool), fleet_, Around()));
-}
-
-void Supervisor::Core::StartOrStop(const std::string& name, bool start, PoolDone done) {
-  const absl::StatusOr<const fleet::Pool*> pool = FindPool(name);
-  if (!pool.ok()) return done(pool.status());
-  if (start) {
-    Apply(fleet::PoolStarted{name});
-  } else {
-    Apply(fleet::PoolStopped{name});
-  }
-  PublishNow();
-  done(ToView(*fleet::FindPool(fleet_, name), fleet_, Around()));
-}
-
 std::vector<ShardId> Supervisor::Core::KnownShards() const {
   std::vector<ShardId> shards;
   for (const auto& [id, shard] : fleet_.shards) shards.push_back(id);
@@ -164,6 +132,7 @@ Surroundings Supervisor::Core::Around() const {
     around.ledgers = books_->ledgers();
     around.audits = books_->audits();
   }
+  if (parts_.recorder != nullptr) around.recorder = parts_.recorder->health();
   return around;
 }
 

@@ -206,6 +206,19 @@ Check PoolCheck(const PoolView& pool, Instant now) {
 
 }  // namespace
 
+Check RecordCheck(const record::RecorderHealth& health, Instant now) {
+  if (!health.last_write.ok()) {
+    return {"state", false, std::string(health.last_write.message()), health.seen_at};
+  }
+  if (health.writing_since && now - *health.writing_since > kSlowWrite) {
+    return {
+        "state", false,
+        absl::StrCat("a write has not ended for ", fleet::SecondsText(now - *health.writing_since)),
+        now};
+  }
+  return {"state", true, "", now};
+}
+
 bool IsOwned(const ShardView& shard) {
   return shard.flush && shard.flush->stage == wire::ShardStage::kOwned;
 }
@@ -242,6 +255,7 @@ FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& aroun
   snapshot.shards = ShardViews(fleet, around);
   snapshot.checks.push_back(KafkaCheck(fleet, around));
   if (const auto check = RedisCheck(fleet, around)) snapshot.checks.push_back(*check);
+  if (around.recorder) snapshot.checks.push_back(RecordCheck(*around.recorder, around.now));
   if (const auto check = ShardsCheck(fleet, snapshot.shards, around)) {
     snapshot.checks.push_back(*check);
   }

@@ -3,11 +3,13 @@
 #define SPILLWAY_SERVER_SUPERVISOR_SNAPSHOT_BUILDER_H_
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "server/fleet/fleet.h"
+#include "server/record/recorder.h"
 #include "server/supervisor/snapshot.h"
 
 namespace spillway::supervisor {
@@ -31,8 +33,13 @@ struct Surroundings {
   Duration handover_timeout{0};
   std::map<ShardId, LedgerView> ledgers;
   std::map<ShardId, AuditView> audits;
+  std::optional<record::RecorderHealth> recorder;  // empty: there is none
   std::map<ShardId, Instant> owned_at;  // when a flush worker last said that it owns the shard
 };
+
+// Whether changes can be recorded. A write that takes longer than this is one that hangs.
+inline constexpr std::chrono::seconds kSlowWrite{2};
+Check RecordCheck(const record::RecorderHealth& health, Instant now);
 
 // A flush worker says that it owns the shard.
 bool IsOwned(const ShardView& shard);

@@ -34,19 +34,21 @@ std::unique_ptr<Subscription> Supervisor::Subscribe(SnapshotListener listener) {
 void Supervisor::Resize(ResizeRequest request, PoolDone done) {
   core_->loop().Post(
       [core = core_, request = std::move(request), done = std::move(done)]() mutable {
-        core->Resize(request, std::move(done));
+        core->Resize(std::move(request), std::move(done));
       });
 }
 
-void Supervisor::Start(std::string pool, PoolDone done) {
-  core_->loop().Post([core = core_, pool = std::move(pool), done = std::move(done)]() mutable {
-    core->StartOrStop(pool, true, std::move(done));
+void Supervisor::Start(std::string pool, Origin origin, PoolDone done) {
+  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
+                      done = std::move(done)]() mutable {
+    core->StartOrStop(std::move(pool), true, std::move(origin), std::move(done));
   });
 }
 
-void Supervisor::Stop(std::string pool, PoolDone done) {
-  core_->loop().Post([core = core_, pool = std::move(pool), done = std::move(done)]() mutable {
-    core->StartOrStop(pool, false, std::move(done));
+void Supervisor::Stop(std::string pool, Origin origin, PoolDone done) {
+  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
+                      done = std::move(done)]() mutable {
+    core->StartOrStop(std::move(pool), false, std::move(origin), std::move(done));
   });
 }
 

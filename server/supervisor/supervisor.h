@@ -5,12 +5,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "server/fleet/limits.h"
+#include "server/record/recorder.h"
 #include "server/supervisor/fleet_control.h"
 #include "server/supervisor/launcher.h"
 #include "server/supervisor/shard_discovery.h"
@@ -28,6 +30,10 @@ struct Parts {
   uint64_t seed = 0;  // of the restart backoff's jitter and of etags: another for every server
   fleet::EndLimits ends{};
   buffer::ShardReader* store = nullptr;  // for ledgers and audits; may be null: there are none
+  // Where changes are recorded before they are done; goes before the loop, as it answers to it. May
+  // be null: nothing is recorded.
+  record::Recorder* recorder = nullptr;
+  std::vector<record::PoolWish> wishes{};  // over those of the configuration
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and
@@ -50,8 +56,8 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   SnapshotPtr Snapshot() const override;
   std::unique_ptr<Subscription> Subscribe(SnapshotListener listener) override;
   void Resize(ResizeRequest request, PoolDone done) override;
-  void Start(std::string pool, PoolDone done) override;
-  void Stop(std::string pool, PoolDone done) override;
+  void Start(std::string pool, Origin origin, PoolDone done) override;
+  void Stop(std::string pool, Origin origin, PoolDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,

@@ -139,7 +139,7 @@ TEST_F(SupervisorTest, ASnapshotTakenWithTheAnswerShowsTheChange) {
   supervisor_->Resize({.pool = "flush", .desired = 2}, [&](const absl::StatusOr<PoolView>&) {
     desired = FindPool(*Now(), "flush")->desired;
   });
-  supervisor_->Stop("flush", [&](const absl::StatusOr<PoolView>&) {
+  supervisor_->Stop("flush", {}, [&](const absl::StatusOr<PoolView>&) {
     state = FindPool(*Now(), "flush")->state;
     is_done = true;
   });
@@ -234,12 +234,12 @@ TEST_F(SupervisorTest, AdoptsWhatRuns) {
 TEST_F(SupervisorTest, StopsAndStartsAPool) {
   Begin(testing::FlushPool(1));
   FakeWorker& worker = MakeReady(0);
-  ASSERT_TRUE(Await([&](PoolDone done) { supervisor_->Stop("flush", std::move(done)); }).ok());
+  ASSERT_TRUE(Await([&](PoolDone done) { supervisor_->Stop("flush", {}, std::move(done)); }).ok());
   EXPECT_TRUE(Until([&] { return worker.IsToldToDrain(); }));
   launcher_.Exit(Find(0)->pid, 0);
   EXPECT_TRUE(UntilState(0, WorkerState::kStopped));
   EXPECT_EQ(Now()->pools[0].observed, 0);
-  ASSERT_TRUE(Await([&](PoolDone done) { supervisor_->Start("flush", std::move(done)); }).ok());
+  ASSERT_TRUE(Await([&](PoolDone done) { supervisor_->Start("flush", {}, std::move(done)); }).ok());
   EXPECT_TRUE(UntilState(0, WorkerState::kStarting));
 }
 
@@ -320,7 +320,7 @@ TEST_F(SupervisorTest, ListenersHearFromAnyThreadUntilTheyEnd) {
 TEST_F(SupervisorTest, AnEndedSupervisorAnswersThatItIsStopping) {
   Begin(testing::FlushPool(1));
   std::optional<absl::StatusOr<PoolView>> answer;
-  supervisor_->Start("flush", [&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
+  supervisor_->Start("flush", {}, [&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
   supervisor_.reset();
   EXPECT_TRUE(Until([&] { return answer.has_value(); }));
   EXPECT_EQ(RefusalReason(answer->status()), "SERVER_STOPPING");

@@ -32,9 +32,13 @@ class SpillwaydTest : public ::testing::Test {
   }
 
   ChildProcess Start(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {
-        bin_ + "/spillwayd",         "--server.run_dir=" + run_dir_, "--server.api=127.0.0.1:0",
-        "--server.http=127.0.0.1:0", "--kafka.brokers=127.0.0.1:1",  "--pools.flush.replicas=2"};
+    std::vector<std::string> arguments = {bin_ + "/spillwayd",
+                                          "--server.run_dir=" + run_dir_,
+                                          "--server.api=127.0.0.1:0",
+                                          "--server.http=127.0.0.1:0",
+                                          "--kafka.brokers=127.0.0.1:1",
+                                          "--pools.flush.replicas=2",
+                                          "--server.state=" + directory_.path() + "/state.db"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     auto started = ChildProcess::Start({arguments, output_, {}, false});
     EXPECT_TRUE(started.ok()) << started.status();

@@ -144,7 +144,7 @@ void FakeFleet::Resize(supervisor::ResizeRequest request, supervisor::PoolDone d
   done(answer ? answer(request) : Present(request.pool));
 }
 
-void FakeFleet::Start(std::string pool, supervisor::PoolDone done) {
+void FakeFleet::Start(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
   std::function<ChangeResult(const std::string&)> answer;
   {
     MutexLock lock(&mutex_);
@@ -154,7 +154,7 @@ void FakeFleet::Start(std::string pool, supervisor::PoolDone done) {
   done(answer ? answer(pool) : Present(pool));
 }
 
-void FakeFleet::Stop(std::string pool, supervisor::PoolDone done) {
+void FakeFleet::Stop(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
   std::function<ChangeResult(const std::string&)> answer;
   {
     MutexLock lock(&mutex_);

@@ -57,8 +57,8 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
       supervisor::SnapshotListener listener) override;
   size_t subscriptions() const;
   void Resize(supervisor::ResizeRequest request, supervisor::PoolDone done) override;
-  void Start(std::string pool, supervisor::PoolDone done) override;
-  void Stop(std::string pool, supervisor::PoolDone done) override;
+  void Start(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
+  void Stop(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
   void Audit(std::optional<ShardId> shard, supervisor::AuditDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<supervisor::WorkerLink> link,

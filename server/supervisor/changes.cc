@@ -1,0 +1,196 @@
+// Operators' changes: validated, recorded, done, answered; in this order, one at a time.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "server/supervisor/core.h"
+#include "server/supervisor/recorded_pools.h"
+
+namespace spillway::supervisor {
+
+void Supervisor::Core::Resize(ResizeRequest request, PoolDone done) {
+  Wanted wanted{.action = "ResizePool", .pool = request.pool};
+  wanted.origin = std::move(request.origin);
+  wanted.resize = std::move(request);
+  wanted.done = std::move(done);
+  Enqueue(std::move(wanted));
+}
+
+void Supervisor::Core::StartOrStop(std::string pool, bool start, Origin origin, PoolDone done) {
+  Enqueue({.action = start ? "StartPool" : "StopPool",
+           .pool = std::move(pool),
+           .start = start,
+           .origin = std::move(origin),
+           .done = std::move(done)});
+}
+
+void Supervisor::Core::Enqueue(Wanted wanted) {
+  if (changes_.size() >= kMaxWaitingChanges) {
+    return wanted.done(Refusal(absl::StatusCode::kResourceExhausted, "TOO_MANY_CHANGES",
+                               absl::StrCat(kMaxWaitingChanges, " changes wait for the disk")));
+  }
+  changes_.push_back(std::move(wanted));
+  TakeNext();
+}
+
+void Supervisor::Core::TakeNext() {
+  while (!is_recording_ && !changes_.empty()) {
+    Wanted wanted = std::move(changes_.front());
+    changes_.pop_front();
+    absl::StatusOr<fleet::Event> event = Plan(wanted);
+    if (!event.ok()) {
+      Refuse(std::move(wanted), event.status());
+    } else if (wanted.resize && wanted.resize->validate_only) {
+      const fleet::Pool& pool = *fleet::FindPool(fleet_, wanted.pool);
+      PoolView view = ToView(pool, fleet_, Around());
+      const fleet::Pool wished = fleet::Wished(pool, *event);
+      view.desired = wished.desired;
+      view.min = wished.min;
+      view.max = wished.max;
+      wanted.done(std::move(view));
+    } else if (parts_.recorder == nullptr) {
+      Finish(std::move(wanted), *std::move(event));
+    } else {
+      Record(std::move(wanted), *std::move(event));
+    }
+  }
+}
+
+absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const {
+  const absl::StatusOr<const fleet::Pool*> pool = FindPool(wanted.pool);
+  if (!pool.ok()) return pool.status();
+  if (!wanted.resize) {
+    if (wanted.start) return fleet::PoolStarted{wanted.pool};
+    return fleet::PoolStopped{wanted.pool};
+  }
+  const ResizeRequest& resize = *wanted.resize;
+  if (absl::Status status = CheckResize(resize, **pool); !status.ok()) return status;
+  return fleet::PoolResized{wanted.pool, resize.desired, resize.min.value_or((*pool)->min),
+                            resize.max.value_or((*pool)->max)};
+}
+
+void Supervisor::Core::Refuse(Wanted wanted, const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) {  // the server's own end is no news
+    record::Event event;
+    event.actor = wanted.origin.actor;
+    event.action = wanted.action;
+    event.target = fleet::PoolName(wanted.pool);
+    if (wanted.resize) event.after = absl::StrCat("desired ", wanted.resize->desired);
+    event.outcome = RefusalReason(status);
+    event.detail = std::string(status.message());
+    Journal(std::move(event));
+  }
+  wanted.done(status);
+}
+
+record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Event& event) const {
+  const fleet::Pool& pool = *fleet::FindPool(fleet_, wanted.pool);
+  const fleet::Pool wished = fleet::Wished(pool, event);
+  const WallTime now = parts_.clock.Wall();
+  record::Change change;
+  change.pools.push_back({WishOf(wished), {}});
+  for (const config::Pool& configured : config_.pools) {
+    if (configured.name == pool.name) change.pools[0].configured = ConfiguredSizes(configured);
+  }
+  if (!wanted.origin.request_id.empty()) {
+    change.request = {wanted.origin.request_id, wanted.origin.fingerprint, now, WishOf(wished),
+                      EtagOf(wished, parts_.seed)};
+  }
+  record::Event entry;
+  entry.time = now;
+  entry.actor = wanted.origin.actor;
+  entry.action = wanted.action;
+  entry.target = fleet::PoolName(wanted.pool);
+  entry.before = WishText(WishOf(pool));
+  entry.after = WishText(WishOf(wished));
+  entry.outcome = "OK";
+  change.events.push_back(std::move(entry));
+  return change;
+}
+
+void Supervisor::Core::Record(Wanted wanted, fleet::Event event) {
+  is_recording_ = true;
+  record::Change change = ToRecord(wanted, event);
+  auto shared = std::make_shared<Wanted>(std::move(wanted));
+  parts_.recorder->Commit(
+      std::move(change), [core = shared_from_this(), shared,
+                          event = std::move(event)](const absl::Status& status) mutable {
+        core->loop().Post([core, shared, event = std::move(event), status]() mutable {
+          core->OnRecorded(std::move(*shared), std::move(event), status);
+        });
+      });
+}
+
+void Supervisor::Core::OnRecorded(Wanted wanted, fleet::Event event, const absl::Status& status) {
+  is_recording_ = false;
+  WatchRecord();
+  if (is_closed_) {
+    // On record or not: whoever asks the next server with the same id learns it.
+    wanted.done(Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is gone"));
+  } else if (status.ok()) {
+    SPILLWAY_FAILPOINT("server.change.recorded");
+    Finish(std::move(wanted), std::move(event));
+  } else {
+    Log(LogLevel::kWarning, "change refused: it cannot be recorded",
+        {{"pool", fleet::PoolName(wanted.pool)}, {"error", status}});
+    Refuse(std::move(wanted), Refusal(absl::StatusCode::kFailedPrecondition, "STATE_NOT_WRITABLE",
+                                      absl::StrCat("nothing was changed: ", status.message())));
+  }
+  TakeNext();
+}
+
+void Supervisor::Core::Finish(Wanted wanted, fleet::Event event) {
+  Apply(std::move(event));
+  PublishNow();
+  wanted.done(ToView(*fleet::FindPool(fleet_, wanted.pool), fleet_, Around()));
+}
+
+void Supervisor::Core::Journal(record::Event event) {
+  if (parts_.recorder == nullptr) return;
+  event.time = parts_.clock.Wall();
+  parts_.recorder->Note(std::move(event));
+}
+
+void Supervisor::Core::JournalDeath(const fleet::WorkerKey& worker, Generation generation,
+                                    const ExitReport& report) {
+  const auto found = fleet_.workers.find(worker);
+  const bool is_known = found != fleet_.workers.end() && found->second.has_process &&
+                        found->second.generation == generation;
+  if (parts_.recorder == nullptr || !is_known) return;
+  const fleet::Worker& ended = found->second;
+  record::Death death;
+  death.time = parts_.clock.Wall();
+  death.pool = worker.pool;
+  death.slot = worker.slot;
+  death.pid = ended.pid;
+  death.generation = generation;
+  fleet::Exited exit;  // without the lines, which have a place of their own
+  switch (report.kind) {
+    case ExitReport::Kind::kExited:
+      death.kind = record::EndKind::kExited;
+      exit.kind = fleet::Exited::Kind::kExited;
+      break;
+    case ExitReport::Kind::kSignaled:
+      death.kind = record::EndKind::kSignaled;
+      exit.kind = fleet::Exited::Kind::kSignaled;
+      break;
+    case ExitReport::Kind::kUnknown:
+      break;
+  }
+  death.value = exit.value = report.value;
+  death.is_expected = !ended.is_failed && (ended.state == fleet::WorkerState::kDraining ||
+                                           ended.state == fleet::WorkerState::kStopping);
+  death.reason = fleet::DeathText(ended, exit, parts_.clock.Now());
+  if (ended.is_failed) death.reason = absl::StrCat(ended.health.evidence, "; ", death.reason);
+  death.last_lines = report.last_lines;
+  parts_.recorder->Note(std::move(death));
+}
+
+void Supervisor::Core::WatchRecord() {
+  if (parts_.recorder == nullptr) return;
+  const bool is_failing = !RecordCheck(parts_.recorder->health(), parts_.clock.Now()).ok;
+  if (std::exchange(is_record_failing_, is_failing) != is_failing) MarkChanged();
+}
+
+}  // namespace spillway::supervisor

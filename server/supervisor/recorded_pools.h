@@ -1,0 +1,34 @@
+// How the configuration's word on pools and the recorded one become one. Pure.
+#ifndef SPILLWAY_SERVER_SUPERVISOR_RECORDED_POOLS_H_
+#define SPILLWAY_SERVER_SUPERVISOR_RECORDED_POOLS_H_
+
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "server/fleet/fleet.h"
+#include "server/record/record.h"
+
+namespace spillway::supervisor {
+
+struct RestoredPools {
+  std::vector<record::PoolWish> wishes;  // one for each configured pool, in its order
+  record::Change change;                 // what is to be recorded so that it holds the next time
+};
+
+// The recorded wish holds, but for values that differ in the configuration from those it was based
+// on: somebody has changed them there since, and that is journalled. Bounds that contradict each
+// other are both the configuration's; desired is kept within the bounds. Sizes of a pool that is
+// scaled elsewhere are the configuration's. Pools that are not configured any more are forgotten.
+RestoredPools RestorePools(const std::vector<config::Pool>& configured,
+                           const std::vector<record::PoolRecord>& recorded, WallTime now);
+
+record::Sizes ConfiguredSizes(const config::Pool& pool);
+record::PoolWish WishOf(const fleet::Pool& pool);
+fleet::PoolState StateOf(record::WishedState state);
+// "desired 3, min 1, max 8, RUNNING"
+std::string WishText(const record::PoolWish& wish);
+
+}  // namespace spillway::supervisor
+
+#endif  // SPILLWAY_SERVER_SUPERVISOR_RECORDED_POOLS_H_

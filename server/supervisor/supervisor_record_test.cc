@@ -1,0 +1,193 @@
+// What the supervisor records, when it answers, and what a failing disk does to it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/supervisor/supervisor.h"
+#include "tests/support/fake_launcher.h"
+#include "tests/support/memory_record_store.h"
+#include "tests/support/supervisor_harness.h"
+
+namespace spillway::supervisor {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class SupervisorRecordTest : public ::testing::Test {
+ protected:
+  ~SupervisorRecordTest() override { End(); }
+
+  void Begin(std::vector<record::PoolWish> wishes = {}) {
+    recorder_ = std::make_unique<record::Recorder>(
+        std::make_unique<testing::MemoryRecordStore>(disk_), SystemClock());
+    Parts parts{loop_, SystemClock(), launcher_, discovery_, 1, {}, nullptr};
+    parts.recorder = recorder_.get();
+    parts.wishes = std::move(wishes);
+    supervisor_ = std::make_unique<Supervisor>(testing::FlushPool(1), parts);
+    supervisor_->Begin();
+  }
+  void End() {
+    supervisor_.reset();
+    disk_.Hang(false);
+    recorder_.reset();
+  }
+  bool Until(const std::function<bool()>& condition) {
+    return testing::TurnUntil(loop_, condition);
+  }
+  using Answer = std::optional<absl::StatusOr<PoolView>>;
+  std::shared_ptr<Answer> Resize(int32_t desired, const std::string& id = "") {
+    auto answer = std::make_shared<Answer>();
+    supervisor_->Resize({.pool = "flush", .desired = desired, .origin = {"tester", id, "print"}},
+                        [answer](absl::StatusOr<PoolView> view) { *answer = std::move(view); });
+    return answer;
+  }
+  absl::StatusOr<PoolView> Await(const std::shared_ptr<Answer>& answer) {
+    EXPECT_TRUE(Until([&] { return answer->has_value(); }));
+    return answer->value_or(absl::DeadlineExceededError("no answer"));
+  }
+  int32_t Desired() { return FindPool(*supervisor_->Snapshot(), "flush")->desired; }
+  const Check* StateCheck() {
+    snapshot_ = supervisor_->Snapshot();
+    for (const Check& check : snapshot_->checks) {
+      if (check.name == "state") return &check;
+    }
+    return nullptr;
+  }
+
+  testing::RecordDisk disk_;
+  testing::FakeDiscovery discovery_{4};
+  Loop loop_;
+  testing::FakeLauncher launcher_{loop_};
+  std::unique_ptr<record::Recorder> recorder_;
+  std::unique_ptr<Supervisor> supervisor_;
+  SnapshotPtr snapshot_;
+};
+
+TEST_F(SupervisorRecordTest, AnAnsweredChangeIsOnRecordWithAllThatBelongsToIt) {
+  Begin();
+  const auto view = Await(Resize(3, "id-1"));
+  ASSERT_TRUE(view.ok()) << view.status();
+  const record::State state = disk_.state();
+  ASSERT_EQ(state.pools.size(), 1u);
+  EXPECT_EQ(state.pools[0].wish, (record::PoolWish{"flush", {3, 1, 8}}));
+  EXPECT_EQ(state.pools[0].configured, (record::Sizes{1, 1, 8}));
+  ASSERT_EQ(state.requests.size(), 1u);
+  EXPECT_EQ(state.requests[0].id, "id-1");
+  EXPECT_EQ(state.requests[0].fingerprint, "print");
+  EXPECT_EQ(state.requests[0].etag, view->etag);
+  ASSERT_EQ(disk_.events().size(), 1u);
+  const record::Event event = disk_.events()[0];
+  EXPECT_EQ(event.actor, "tester");
+  EXPECT_EQ(event.action, "ResizePool");
+  EXPECT_EQ(event.before, "desired 1, min 1, max 8, RUNNING");
+  EXPECT_EQ(event.after, "desired 3, min 1, max 8, RUNNING");
+  EXPECT_EQ(event.outcome, "OK");
+}
+
+TEST_F(SupervisorRecordTest, NothingIsDoneNorAnsweredBeforeItIsOnRecord) {
+  Begin();
+  disk_.Hang(true);
+  const auto answer = Resize(3);
+  EXPECT_TRUE(Until([&] { return recorder_->health().writing_since.has_value(); }));
+  EXPECT_FALSE(answer->has_value());
+  EXPECT_EQ(Desired(), 1);
+  disk_.Hang(false);
+  EXPECT_TRUE(Await(answer).ok());
+  EXPECT_EQ(Desired(), 3);
+}
+
+TEST_F(SupervisorRecordTest, ChangesThatWaitAreTakenInOrder) {
+  Begin();
+  disk_.Hang(true);
+  const auto first = Resize(3), second = Resize(99), third = Resize(2);
+  disk_.Hang(false);
+  EXPECT_EQ(Await(first)->desired, 3);
+  EXPECT_EQ(RefusalReason(Await(second).status()), "OUT_OF_RANGE");
+  EXPECT_EQ(Await(third)->desired, 2);
+  EXPECT_EQ(disk_.state().pools[0].wish.sizes.desired, 2);
+}
+
+TEST_F(SupervisorRecordTest, AChangeThatCannotBeRecordedIsRefusedAndHealthSaysSo) {
+  Begin();
+  disk_.Fail(absl::ResourceExhaustedError("server.state: /state.db: disk is full"));
+  const auto view = Await(Resize(3));
+  EXPECT_EQ(view.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RefusalReason(view.status()), "STATE_NOT_WRITABLE");
+  EXPECT_THAT(std::string(view.status().message()), HasSubstr("/state.db: disk is full"));
+  EXPECT_EQ(Desired(), 1);
+  EXPECT_TRUE(Until([&] { return StateCheck() != nullptr && !StateCheck()->ok; }));
+  EXPECT_THAT(StateCheck()->detail, HasSubstr("disk is full"));
+  disk_.Fail(absl::OkStatus());
+  EXPECT_TRUE(Until([&] { return StateCheck()->ok; })) << "tried again by itself";
+  EXPECT_TRUE(Until([&] { return !disk_.events().empty(); }));
+  EXPECT_EQ(disk_.events()[0].outcome, "STATE_NOT_WRITABLE");
+  EXPECT_TRUE(Await(Resize(3)).ok());
+}
+
+TEST_F(SupervisorRecordTest, ADryRunRecordsNothing) {
+  Begin();
+  Answer answer;
+  supervisor_->Resize({.pool = "flush", .desired = 4, .validate_only = true},
+                      [&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
+  EXPECT_TRUE(Until([&] { return answer.has_value(); }));
+  EXPECT_EQ((*answer)->desired, 4);
+  EXPECT_EQ(disk_.commits(), 0);
+}
+
+TEST_F(SupervisorRecordTest, RefusedChangesAreInTheJournal) {
+  Begin();
+  EXPECT_FALSE(Await(Resize(99)).ok());
+  EXPECT_TRUE(Until([&] { return disk_.events().size() == 1; }));
+  EXPECT_EQ(disk_.events()[0].outcome, "OUT_OF_RANGE");
+  EXPECT_EQ(disk_.events()[0].after, "desired 99");
+  EXPECT_THAT(disk_.state().pools, IsEmpty());
+}
+
+TEST_F(SupervisorRecordTest, ADeathIsRecordedWithItsLastLines) {
+  Begin();
+  EXPECT_TRUE(Until([&] { return !launcher_.entries.empty(); }));
+  const int64_t pid = launcher_.entries.begin()->first;
+  launcher_.Exit(pid, 3, {"out of memory"});
+  EXPECT_TRUE(Until([&] { return disk_.deaths().size() == 1; }));
+  const record::Death death = disk_.deaths()[0];
+  EXPECT_EQ(death.pool, "flush");
+  EXPECT_EQ(death.pid, pid);
+  EXPECT_EQ(death.generation, Generation{1});
+  EXPECT_EQ(death.kind, record::EndKind::kExited);
+  EXPECT_EQ(death.value, 3);
+  EXPECT_FALSE(death.is_expected);
+  EXPECT_THAT(death.reason, HasSubstr("exited with 3"));
+  EXPECT_THAT(death.last_lines, ::testing::ElementsAre("out of memory"));
+}
+
+TEST_F(SupervisorRecordTest, RecordedWishesHoldFromTheStart) {
+  Begin({{"flush", {3, 2, 9}, record::WishedState::kRunning}});
+  EXPECT_EQ(Desired(), 3);
+  EXPECT_TRUE(Until([&] { return launcher_.entries.size() == 3; }));
+  EXPECT_EQ(FindPool(*supervisor_->Snapshot(), "flush")->max, 9);
+}
+
+TEST_F(SupervisorRecordTest, AStoppedPoolIsNotStarted) {
+  Begin({{"flush", {3, 1, 8}, record::WishedState::kStopped}});
+  EXPECT_EQ(FindPool(*supervisor_->Snapshot(), "flush")->state, fleet::PoolState::kStopped);
+  Answer answer;
+  supervisor_->Start("flush", {}, [&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
+  EXPECT_TRUE(Until([&] { return answer.has_value(); }));
+  EXPECT_EQ(disk_.state().pools[0].wish.state, record::WishedState::kRunning);
+  EXPECT_TRUE(Until([&] { return launcher_.entries.size() == 3; })) << "only after the start";
+}
+
+TEST_F(SupervisorRecordTest, ASupervisorThatGoesAnswersAllThatWait) {
+  Begin();
+  disk_.Hang(true);
+  const auto first = Resize(3), second = Resize(2);
+  EXPECT_TRUE(Until([&] { return recorder_->health().writing_since.has_value(); }));
+  EXPECT_TRUE(Until([&] { return recorder_->health().writing_since.has_value(); }));
+  supervisor_.reset();
+  disk_.Hang(false);
+  EXPECT_EQ(RefusalReason(Await(first).status()), "SERVER_STOPPING");
+  EXPECT_EQ(RefusalReason(Await(second).status()), "SERVER_STOPPING");
+}
+
+}  // namespace
+}  // namespace spillway::supervisor
