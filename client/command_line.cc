@@ -55,6 +55,7 @@ class Parser {
     AddResize();
     AddWait();
     AddAudit();
+    AddHistory();
     AddHealthAndVersion();
   }
 
@@ -64,7 +65,7 @@ class Parser {
 
  private:
   void AddGet() {
-    CLI::App* get = app_.add_subcommand("get", "Show pools, workers or shards");
+    CLI::App* get = app_.add_subcommand("get", "Show pools, workers, shards, events or deaths");
     get->require_subcommand(1);
     get->footer(
         "Examples:\n"
@@ -82,6 +83,10 @@ class Parser {
     add("pools", "Pools: how many workers are wanted, how many are ready", GetPools);
     add("workers", "Workers: state, health, the shards they hold", GetWorkers);
     add("shards", "Shards: backlog, lateness, gate, owners", GetShards);
+    add("deaths", "How workers ended; NAME is a pool's",
+        [](Session& session, const std::string& pool) { return GetDeaths(session, pool, {}); });
+    CLI::App* events = get->add_subcommand("events", "The newest entries of the journal");
+    events->callback([this] { verb_ = [](Session& session) { return GetEvents(session, {}); }; });
   }
 
   void AddStartAndStop() {
@@ -154,6 +159,35 @@ class Parser {
     });
   }
 
+  void AddHistory() {
+    CLI::App* events =
+        app_.add_subcommand("events", "What was changed, by whom, and what came of it");
+    AddPage(*events);
+    events->add_flag("--follow", follow_, "Go on with new entries until interrupted");
+    events->footer(
+        "Examples:\n"
+        "  spillway events --follow\n"
+        "  spillway events --limit 1000 -o json\n");
+    events->callback([this] {
+      verb_ = [this](Session& session) {
+        return follow_ ? FollowEvents(session, page_) : GetEvents(session, page_);
+      };
+    });
+    CLI::App* deaths = app_.add_subcommand("deaths", "How workers ended, with their last words");
+    deaths->add_option("POOL", name_, "Only of this pool")->default_str("");
+    AddPage(*deaths);
+    deaths->footer("Examples:\n  spillway deaths\n  spillway deaths flush -o wide\n");
+    deaths->callback(
+        [this] { verb_ = [this](Session& session) { return GetDeaths(session, name_, page_); }; });
+  }
+
+  void AddPage(CLI::App& app) {
+    app.add_option("--limit", page_.limit, "At most so many, the newest (1 to 1000)")
+        ->check(CLI::Range(1, 1'000));
+    app.add_option("--page", page_.token, "nextPageToken of the answer before: older ones")
+        ->default_str("");
+  }
+
   void AddHealthAndVersion() {
     CLI::App* health = app_.add_subcommand(
         "health", "Whether the fleet, or one service, serves (exit code 0 or 1)");
@@ -194,6 +228,8 @@ class Parser {
   Resize resize_;
   Waiting waiting_;
   Goal::Kind goal_ = Goal::Kind::kHealthy;
+  Page page_;
+  bool follow_ = false;
   bool client_only_ = false;
   Verb verb_;
 };

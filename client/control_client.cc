@@ -1,6 +1,8 @@
 #include "client/control_client.h"
 
 #include <grpcpp/grpcpp.h>
+#include <pwd.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <random>
@@ -8,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/ids.h"
+#include "base/version.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 
@@ -24,9 +27,17 @@ std::chrono::system_clock::time_point WallDeadline(Duration from_now) {
       std::chrono::ceil<std::chrono::microseconds>(from_now));
 }
 
+// Who we are, for the server's journal: "spillway/0.1.0 (alice)".
+std::string UserAgent() {
+  const passwd* user = getpwuid(geteuid());
+  return absl::StrCat("spillway/", Version(), " (",
+                      user == nullptr ? absl::StrCat("uid ", geteuid()) : user->pw_name, ")");
+}
+
 std::shared_ptr<grpc::Channel> Dial(const std::string& server) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetUserAgentPrefix(UserAgent());
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kRewatchPause.count()));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kRewatchPause.count()));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
@@ -158,6 +169,24 @@ Answer<v1::AuditResponse> ControlClient::Audit(const std::string& name, Duration
   v1::AuditRequest request;
   request.set_name(name);
   return Call(*fleet_, &v1::FleetService::Stub::Audit, request, server_, timeout);
+}
+
+Answer<v1::ListEventsResponse> ControlClient::ListEvents(int32_t page_size,
+                                                         const std::string& page_token) {
+  v1::ListEventsRequest request;
+  request.set_page_size(page_size);
+  request.set_page_token(page_token);
+  return Call(*fleet_, &v1::FleetService::Stub::ListEvents, request, server_);
+}
+
+Answer<v1::ListDeathsResponse> ControlClient::ListDeaths(const std::string& parent,
+                                                         int32_t page_size,
+                                                         const std::string& page_token) {
+  v1::ListDeathsRequest request;
+  request.set_parent(parent);
+  request.set_page_size(page_size);
+  request.set_page_token(page_token);
+  return Call(*fleet_, &v1::FleetService::Stub::ListDeaths, request, server_);
 }
 
 Answer<grpc::health::v1::HealthCheckResponse> ControlClient::CheckHealth(

@@ -3,6 +3,7 @@
 #ifndef SPILLWAY_CLIENT_CONTROL_CLIENT_H_
 #define SPILLWAY_CLIENT_CONTROL_CLIENT_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +45,10 @@ class ControlClient {
   Answer<v1::ServerInfo> GetServerInfo();
   // `name` empty: all shards. May take as long as `timeout`.
   Answer<v1::AuditResponse> Audit(const std::string& name, Duration timeout);
+  // Newest first. `page_token` empty: the newest page.
+  Answer<v1::ListEventsResponse> ListEvents(int32_t page_size, const std::string& page_token);
+  Answer<v1::ListDeathsResponse> ListDeaths(const std::string& parent, int32_t page_size,
+                                            const std::string& page_token);
   Answer<grpc::health::v1::HealthCheckResponse> CheckHealth(const std::string& service);
 
   // Changes are sent again once, under the same request id, if the connection breaks.

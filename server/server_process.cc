@@ -119,7 +119,8 @@ absl::Status ServerProcess::OpenRecord() {
 }
 
 absl::Status ServerProcess::Listen() {
-  ASSIGN_OR_RETURN(http_, http::HttpServer::Start(config_.server, *supervisor_, SystemClock()));
+  ASSIGN_OR_RETURN(
+      http_, http::HttpServer::Start(config_.server, *supervisor_, SystemClock(), recorder_.get()));
   ASSIGN_OR_RETURN(
       rpc_, rpc::RpcServer::Start(config_.server, {config_.name_space, http_->address()},
                                   {*supervisor_, *supervisor_, SystemClock(), recorder_.get(),

@@ -59,6 +59,19 @@ ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout);
 // residual is not 0, or could not be told.
 ExitCode Audit(Session& session, const std::string& shard, Duration timeout);
 
+// Which part of the past to show.
+struct Page {
+  int32_t limit = 100;
+  std::string token{};  // of the page before; empty: the newest
+};
+
+// The journal. Tables have the newest entry last, answers for programs first.
+ExitCode GetEvents(Session& session, const Page& page);
+// As GetEvents, then every new entry as it comes, until interrupted.
+ExitCode FollowEvents(Session& session, const Page& page);
+// How workers ended; `pool` empty: of all pools.
+ExitCode GetDeaths(Session& session, const std::string& pool, const Page& page);
+
 // Done if the service serves, failed if not; without a name: the fleet, and what is waited for.
 ExitCode Health(Session& session, const std::string& service);
 ExitCode Version(Session& session, bool client_only);

@@ -58,6 +58,32 @@ std::vector<std::string> AuditRow(std::string name, const std::string& outcome,
   return row;
 }
 
+// What an event did, in one cell.
+std::string WhatOf(const v1::Event& event) {
+  if (event.after().empty()) return event.before().empty() ? event.detail() : event.before();
+  if (event.before().empty()) return event.after();
+  return event.before() + " -> " + event.after();
+}
+
+std::vector<std::string> EventRow(const v1::Event& event, bool is_wide) {
+  std::vector<std::string> row = {Text(event.time()), event.action(), ShortName(event.target()),
+                                  event.outcome(),    WhatOf(event),  event.actor()};
+  if (is_wide) row.insert(row.end(), {std::to_string(event.sequence()), event.detail()});
+  return row;
+}
+
+std::string EndOf(const v1::Death& death) {
+  switch (death.end_case()) {
+    case v1::Death::kExitCode:
+      return "exit " + std::to_string(death.exit_code());
+    case v1::Death::kSignal:
+      return "signal " + std::to_string(death.signal());
+    case v1::Death::END_NOT_SET:
+      break;
+  }
+  return kUnknown;
+}
+
 }  // namespace
 
 std::string YamlOf(const std::string& json) {
@@ -87,6 +113,43 @@ void Printer::Audit(const v1::AuditResponse& answer) {
   const bool is_known = answer.unknown() == 0;
   const char* verdict = answer.is_even() ? "EVEN" : is_known ? "UNEVEN" : kUnknown;
   table.AddRow(AuditRow("total", verdict, is_known ? &answer.total() : nullptr, is_wide()));
+  table.Print(out_);
+}
+
+void Printer::Events(const v1::ListEventsResponse& answer, bool has_header) {
+  if (PrintMessage(answer)) return;
+  std::vector<std::vector<std::string>> rows;
+  if (has_header) {
+    rows.push_back(Header({"TIME", "ACTION", "TARGET", "OUTCOME", "WHAT", "ACTOR"}, is_wide(),
+                          {"SEQUENCE", "DETAIL"}));
+  }
+  for (auto event = answer.events().rbegin(); event != answer.events().rend(); ++event) {
+    rows.push_back(EventRow(*event, is_wide()));
+  }
+  if (rows.empty()) return;
+  Table table(rows.front());
+  for (size_t i = 1; i < rows.size(); ++i) table.AddRow(rows[i]);
+  table.Print(out_);
+}
+
+void Printer::Deaths(const v1::ListDeathsResponse& answer) {
+  if (PrintMessage(answer)) return;
+  Table table(Header({"TIME", "WORKER", "PID", "GENERATION", "END", "EXPECTED", "REASON"},
+                     is_wide(), {"SEQUENCE", "LAST-LINES"}));
+  for (auto death = answer.deaths().rbegin(); death != answer.deaths().rend(); ++death) {
+    std::vector<std::string> row = {Text(death->time()),
+                                    ShortName(death->worker()),
+                                    std::to_string(death->pid()),
+                                    std::to_string(death->generation()),
+                                    EndOf(*death),
+                                    death->is_expected() ? "yes" : "no",
+                                    death->reason()};
+    if (is_wide()) {
+      row.insert(row.end(),
+                 {std::to_string(death->sequence()), absl::StrJoin(death->last_lines(), " | ")});
+    }
+    table.AddRow(std::move(row));
+  }
   table.Print(out_);
 }
 

@@ -28,6 +28,9 @@ class Printer {
   void Workers(const google::protobuf::Message& answer, const std::vector<v1::Worker>& workers);
   void Shards(const google::protobuf::Message& answer, const std::vector<v1::Shard>& shards);
   void Audit(const v1::AuditResponse& answer);
+  // The newest last. `has_header` false: the entries continue what was printed before.
+  void Events(const v1::ListEventsResponse& answer, bool has_header = true);
+  void Deaths(const v1::ListDeathsResponse& answer);
   // For JSON and YAML `answer`, else `text`.
   void TextOr(const google::protobuf::Message& answer, const std::string& text);
 

@@ -14,11 +14,13 @@
 #include "server/http/overview_page.h"
 #include "server/http/probes.h"
 #include "server/rpc/address.h"
+#include "server/rpc/history_messages.h"
 #include "server/rpc/resource_messages.h"
 
 namespace spillway::http {
 namespace {
 
+constexpr std::chrono::seconds kRecordTimeout{5};
 constexpr time_t kIdleTimeoutSeconds = 5;
 constexpr size_t kRequestsPerConnection = 100;
 constexpr size_t kMaxRequestBytes = 64 << 10;  // nothing here takes a body
@@ -54,11 +56,35 @@ void Answer(httplib::Response& response, int status, const std::string& body, co
   response.set_content(body, type);
 }
 
+// The page a request asks for, as the message that answers it; the thread waits for the record.
+template <typename Entry, typename List>
+void AnswerPage(const httplib::Request& request, httplib::Response& response, const List& list) {
+  int32_t size = 0;
+  const std::string size_text = request.get_param_value("page_size");
+  const bool is_size = size_text.empty() || absl::SimpleAtoi(size_text, &size);
+  absl::StatusOr<record::PageQuery> query =
+      rpc::ParsePage(is_size ? size : -1, request.get_param_value("page_token"));
+  if (!query.ok())
+    return Answer(response, 400, std::string(query.status().message()), "text/plain");
+  query->pool = request.get_param_value("pool");
+  auto promise = std::make_shared<std::promise<absl::StatusOr<std::vector<Entry>>>>();
+  auto future = promise->get_future();
+  list(*query,
+       [promise](absl::StatusOr<std::vector<Entry>> page) { promise->set_value(std::move(page)); });
+  if (future.wait_for(kRecordTimeout) != std::future_status::ready) {
+    return Answer(response, 503, "the record does not answer\n", "text/plain");
+  }
+  const absl::StatusOr<std::vector<Entry>> page = future.get();
+  if (!page.ok()) return Answer(response, 503, std::string(page.status().message()), "text/plain");
+  Answer(response, 200, wire::ToJson(rpc::ToMessage(*page, *query)), "application/json");
+}
+
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(supervisor::FleetControl& fleet_control, const Clock& server_clock)
-      : fleet(fleet_control), clock(server_clock) {
+  Impl(supervisor::FleetControl& fleet_control, const Clock& server_clock,
+       record::History* the_history)
+      : fleet(fleet_control), clock(server_clock), history(the_history) {
     server.set_keep_alive_timeout(kIdleTimeoutSeconds);
     server.set_keep_alive_max_count(kRequestsPerConnection);
     server.set_read_timeout(kIdleTimeoutSeconds);
@@ -103,8 +129,22 @@ struct HttpServer::Impl {
       Answer(response, 200, wire::ToJson(rpc::AllShards(*fleet.Snapshot(), clock.Now())),
              "application/json");
     });
+    if (history != nullptr) AddHistory();
     server.Get("/", [](const httplib::Request&, httplib::Response& response) {
       Answer(response, 200, kOverviewPage, "text/html; charset=utf-8");
+    });
+  }
+
+  void AddHistory() {
+    server.Get("/api/v1/events", [this](const auto& request, httplib::Response& response) {
+      AnswerPage<record::Event>(request, response, [this](const auto& query, auto done) {
+        history->ListEvents(query, std::move(done));
+      });
+    });
+    server.Get("/api/v1/deaths", [this](const auto& request, httplib::Response& response) {
+      AnswerPage<record::Death>(request, response, [this](const auto& query, auto done) {
+        history->ListDeaths(query, std::move(done));
+      });
     });
   }
 
@@ -121,13 +161,15 @@ struct HttpServer::Impl {
 
   supervisor::FleetControl& fleet;
   const Clock& clock;
+  record::History* const history;  // may be null
   httplib::Server server;
   std::thread thread;
 };
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const config::Server& config,
                                                               supervisor::FleetControl& fleet,
-                                                              const Clock& clock) {
+                                                              const Clock& clock,
+                                                              record::History* history) {
   const absl::StatusOr<HostAndPort> where = Split(config.http);
   if (!where.ok()) return where.status();
   if (!rpc::IsLocal(config.http) && !config.insecure) {
@@ -136,7 +178,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const config::Serv
                      " can be reached from other machines: listen on 127.0.0.1 behind a "
                      "proxy, or set server.insecure: true if the network is trusted"));
   }
-  std::unique_ptr<HttpServer> http(new HttpServer(std::make_unique<Impl>(fleet, clock)));
+  std::unique_ptr<HttpServer> http(new HttpServer(std::make_unique<Impl>(fleet, clock, history)));
   httplib::Server& server = http->impl_->server;
   const int port = where->port == 0 ? server.bind_to_any_port(where->host)
                    : server.bind_to_port(where->host, where->port) ? where->port

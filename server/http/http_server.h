@@ -8,13 +8,15 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include "server/record/recorder.h"
 #include "server/supervisor/fleet_control.h"
 
 namespace spillway::http {
 
 // GET only: /livez, /readyz[?verbose], /metrics, /api/v1/pools, /api/v1/workers[?pool=NAME],
-// /api/v1/shards, / . Owns a listening thread and kThreads serving ones; what is more waits.
-// `fleet` and `clock` must outlive it.
+// /api/v1/shards, / ; with a record also /api/v1/events and /api/v1/deaths[?pool=NAME], both with
+// page_size and page_token. Owns a listening thread and kThreads serving ones; what is more waits.
+// `fleet`, `clock` and `history` (null: none) must outlive it.
 class HttpServer {
  public:
   static constexpr int kThreads = 4;
@@ -23,7 +25,8 @@ class HttpServer {
   // without server.insecure; UNAVAILABLE: cannot listen. The message begins with the key.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const config::Server& config,
                                                            supervisor::FleetControl& fleet,
-                                                           const Clock& clock);
+                                                           const Clock& clock,
+                                                           record::History* history = nullptr);
   ~HttpServer();  // closes the listener, lets answers under way end
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

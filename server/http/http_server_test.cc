@@ -8,14 +8,15 @@
 
 #include "spillway/v1/fleet.pb.h"
 #include "tests/support/fake_fleet.h"
+#include "tests/support/memory_record_store.h"
 #include "tests/support/sample_fleet.h"
 
 namespace spillway::http {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
-class HttpServerTest : public testing::Test {
+class HttpServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
     config_.http = "127.0.0.1:0";
@@ -35,6 +36,31 @@ class HttpServerTest : public testing::Test {
   FakeFleet fleet_;
   std::unique_ptr<HttpServer> server_;
 };
+
+TEST_F(HttpServerTest, ServesTheJournalAndTheDeaths) {
+  testing::RecordDisk disk;
+  record::Change change;
+  change.events.resize(2);
+  change.events[1].action = "ResizePool";
+  change.deaths.resize(1);
+  change.deaths[0].pool = "flush";
+  ASSERT_TRUE(disk.Commit(change).ok());
+  record::Recorder recorder(std::make_unique<testing::MemoryRecordStore>(disk), SystemClock());
+  auto server = HttpServer::Start(config_, fleet_, SystemClock(), &recorder);
+  ASSERT_TRUE(server.ok()) << server.status();
+  server_ = *std::move(server);
+
+  const httplib::Response events = Get("/api/v1/events?page_size=1");
+  EXPECT_EQ(events.status, 200);
+  EXPECT_THAT(events.body, HasSubstr("ResizePool"));
+  EXPECT_THAT(events.body, HasSubstr("\"nextPageToken\": \"2\""));
+  EXPECT_THAT(Get("/api/v1/deaths?pool=flush").body, HasSubstr("pools/flush/workers/0"));
+  EXPECT_THAT(Get("/api/v1/deaths?pool=ingest").body,
+              ::testing::Not(HasSubstr("pools/flush/workers/0")));
+  EXPECT_EQ(Get("/api/v1/events?page_size=some").status, 400);
+  EXPECT_EQ(Get("/api/v1/events?page_token=x").status, 400);
+  server_.reset();
+}
 
 TEST_F(HttpServerTest, AnswersProbes) {
   EXPECT_EQ(Get("/livez").status, 200);

@@ -14,21 +14,22 @@
 #include "server/rpc/rpc_server.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_fleet.h"
+#include "tests/support/memory_record_store.h"
 #include "tests/support/sample_fleet.h"
 
 namespace spillway::client {
 namespace {
 
-using testing::ContainsRegex;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 struct Result {
   ExitCode code = kExitFailed;
   std::string out, err;
 };
 
-class CommandLineTest : public testing::Test {
+class CommandLineTest : public ::testing::Test {
  protected:
   CommandLineTest() {
     std::string pattern = (std::filesystem::temp_directory_path() / "spillway-XXXXXX").string();
@@ -39,8 +40,9 @@ class CommandLineTest : public testing::Test {
     server_address_ = config.api;
     fleet_.Publish(SampleFleet(clock_.Now()));
     fleet_.OnAudit([](std::optional<ShardId>) { return std::vector{SampleAudit(0)}; });
-    auto server =
-        rpc::RpcServer::Start(config, {"test", "127.0.0.1:7480"}, {fleet_, fleet_, clock_});
+    WriteHistory();
+    auto server = rpc::RpcServer::Start(config, {"test", "127.0.0.1:7480"},
+                                        {fleet_, fleet_, clock_, &recorder_});
     if (server.ok()) server_ = *std::move(server);
   }
   ~CommandLineTest() override {
@@ -48,6 +50,47 @@ class CommandLineTest : public testing::Test {
     std::filesystem::remove_all(directory_);
   }
   void SetUp() override { ASSERT_NE(server_, nullptr); }
+
+  // A resize, its refusal, and the end of a worker.
+  void WriteHistory() {
+    record::Change change;
+    change.events.resize(3);
+    for (record::Event& event : change.events) {
+      event.time = clock_.Wall();
+      event.actor = "ipv4:127.0.0.1:40312 spillway/0.1.0 (alice)";
+      event.action = "ResizePool";
+      event.target = "pools/flush";
+      event.outcome = "OK";
+    }
+    change.events[0].before = "desired 1, min 1, max 8, RUNNING";
+    change.events[0].after = "desired 3, min 1, max 8, RUNNING";
+    change.events[1].after = "desired 99";
+    change.events[1].outcome = "OUT_OF_RANGE";
+    change.events[1].detail = "desired: 99: expected from 1 to 8";
+    change.events[2].actor = "spillwayd";
+    change.events[2].action = "worker killed";
+    change.events[2].target = "pools/flush/workers/1";
+    change.events[2].detail = "it did not end by itself";
+    change.deaths.resize(2);
+    for (record::Death& death : change.deaths) {
+      death.time = clock_.Wall();
+      death.pool = "flush";
+      death.slot = 1;
+      death.pid = 4711;
+      death.generation = {3};
+      death.kind = record::EndKind::kSignaled;
+      death.value = 9;
+      death.reason = "SILENT: no report for 15 s; killed by SIGKILL 61 s after its start";
+      death.last_lines = {"first line", "last line"};
+    }
+    change.deaths[1].pool = "ingest";
+    change.deaths[1].kind = record::EndKind::kExited;
+    change.deaths[1].value = 0;
+    change.deaths[1].is_expected = true;
+    change.deaths[1].reason = "exited with 0 3.0 s after its start";
+    change.deaths[1].last_lines.clear();
+    EXPECT_TRUE(disk_.Commit(change).ok());
+  }
 
   Result Run(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"--server", server_address_});
@@ -69,6 +112,8 @@ class CommandLineTest : public testing::Test {
   std::string directory_, server_address_;
   FakeClock clock_;
   FakeFleet fleet_;
+  testing::RecordDisk disk_;
+  record::Recorder recorder_{std::make_unique<testing::MemoryRecordStore>(disk_), clock_};
   std::unique_ptr<rpc::RpcServer> server_;
 };
 
@@ -90,7 +135,7 @@ struct GoldenRow {
   std::vector<std::string> arguments;
 };
 class GoldenTest : public CommandLineTest,
-                   public testing::WithParamInterface<std::tuple<GoldenRow, const char*>> {};
+                   public ::testing::WithParamInterface<std::tuple<GoldenRow, const char*>> {};
 
 TEST_P(GoldenTest, PrintsWhatItShould) {
   const auto& [row, form] = GetParam();
@@ -105,20 +150,22 @@ TEST_P(GoldenTest, PrintsWhatItShould) {
 
 INSTANTIATE_TEST_SUITE_P(
     EveryVerbAndForm, GoldenTest,
-    testing::Combine(testing::Values(GoldenRow{"get_pools", {"get", "pools"}},
-                                     GoldenRow{"get_pool", {"get", "pools", "flush"}},
-                                     GoldenRow{"get_workers", {"get", "workers"}},
-                                     GoldenRow{"get_workers_of_pool", {"get", "workers", "flush"}},
-                                     GoldenRow{"get_worker", {"get", "workers", "flush/1"}},
-                                     GoldenRow{"get_shards", {"get", "shards"}},
-                                     GoldenRow{"get_shard", {"get", "shards", "0"}},
-                                     GoldenRow{"start", {"start", "flush"}},
-                                     GoldenRow{"stop", {"stop", "flush"}},
-                                     GoldenRow{"resize", {"resize", "flush", "2"}},
-                                     GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
-                                     GoldenRow{"audit", {"audit"}},
-                                     GoldenRow{"health", {"health", "pool/ingest"}}),
-                     testing::Values("table", "wide", "json", "yaml")),
+    ::testing::Combine(
+        ::testing::Values(
+            GoldenRow{"get_pools", {"get", "pools"}},
+            GoldenRow{"get_pool", {"get", "pools", "flush"}},
+            GoldenRow{"get_workers", {"get", "workers"}},
+            GoldenRow{"get_workers_of_pool", {"get", "workers", "flush"}},
+            GoldenRow{"get_worker", {"get", "workers", "flush/1"}},
+            GoldenRow{"get_shards", {"get", "shards"}},
+            GoldenRow{"get_shard", {"get", "shards", "0"}}, GoldenRow{"start", {"start", "flush"}},
+            GoldenRow{"stop", {"stop", "flush"}}, GoldenRow{"resize", {"resize", "flush", "2"}},
+            GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
+            GoldenRow{"audit", {"audit"}}, GoldenRow{"events", {"events"}},
+            GoldenRow{"get_events", {"get", "events"}}, GoldenRow{"deaths", {"deaths"}},
+            GoldenRow{"deaths_of_pool", {"get", "deaths", "flush"}},
+            GoldenRow{"health", {"health", "pool/ingest"}}),
+        ::testing::Values("table", "wide", "json", "yaml")),
     [](const auto& row) {
       return std::string(std::get<0>(row.param).name) + "_" + std::get<1>(row.param);
     });
@@ -205,8 +252,8 @@ TEST_F(CommandLineTest, UsageErrorsEndWithTwo) {
                                                     {"get", "pools", "-o", "xml"},
                                                     {"stop", "flush", "--timeout", "soon"}}) {
     const Result result = Run(arguments);
-    EXPECT_EQ(result.code, kExitUsage) << testing::PrintToString(arguments);
-    EXPECT_THAT(result.err, testing::Not(IsEmpty()));
+    EXPECT_EQ(result.code, kExitUsage) << ::testing::PrintToString(arguments);
+    EXPECT_THAT(result.err, ::testing::Not(IsEmpty()));
   }
 }
 
@@ -215,7 +262,7 @@ struct ErrorRow {
   absl::Status status;
   ExitCode code;
 };
-class ErrorClassTest : public CommandLineTest, public testing::WithParamInterface<ErrorRow> {};
+class ErrorClassTest : public CommandLineTest, public ::testing::WithParamInterface<ErrorRow> {};
 
 TEST_P(ErrorClassTest, HasItsExitCode) {
   fleet_.OnResize([](const supervisor::ResizeRequest&) -> FakeFleet::ChangeResult {
@@ -231,7 +278,7 @@ TEST_P(ErrorClassTest, HasItsExitCode) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, ErrorClassTest,
-    testing::Values(
+    ::testing::Values(
         ErrorRow{"Internal", absl::InternalError("a bug"), kExitFailed},
         ErrorRow{"OutOfRange",
                  supervisor::Refusal(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE", "1 to 8"),
@@ -255,6 +302,17 @@ TEST_F(CommandLineTest, NamesTheReasonOfARefusal) {
   EXPECT_EQ(Run({"stop", "flush"}).err, "spillway: not now (NOT_NOW)\n");
 }
 
+TEST_F(CommandLineTest, ThePastIsReadPageByPage) {
+  const Result newest = Run({"events", "--limit", "2", "-o", "json"});
+  EXPECT_THAT(newest.out, HasSubstr("\"nextPageToken\": \"2\""));
+  EXPECT_THAT(newest.out, HasSubstr("worker killed"));
+  const Result older = Run({"events", "--limit", "2", "--page", "2", "-o", "json"});
+  EXPECT_THAT(older.out, HasSubstr("desired 3, min 1, max 8, RUNNING"));
+  EXPECT_THAT(older.out, ::testing::Not(HasSubstr("worker killed")));
+  EXPECT_EQ(Run({"events", "--page", "nonsense"}).code, kExitUsage);
+  EXPECT_EQ(Run({"events", "--limit", "0"}).code, kExitUsage);
+}
+
 TEST_F(CommandLineTest, UnknownNamesAreNotFound) {
   EXPECT_EQ(Run({"get", "pools", "none"}).code, kExitNotFound);
   EXPECT_EQ(Run({"get", "workers", "none"}).code, kExitNotFound);
@@ -273,7 +331,7 @@ TEST_F(CommandLineTest, AnAbsentServerIsUnreachableForEveryVerb) {
                                                     {"version"},
                                                     {"wait", "flush", "--for", "healthy"}}) {
     const Result result = Run(arguments);
-    EXPECT_EQ(result.code, kExitUnreachable) << testing::PrintToString(arguments);
+    EXPECT_EQ(result.code, kExitUnreachable) << ::testing::PrintToString(arguments);
     EXPECT_THAT(result.err, HasSubstr("no server at unix:"));
   }
 }

@@ -1,0 +1,398 @@
+// spillwayd's state of record in the whole program: killed, locked out, damaged, full. Its workers
+// are stand-ins, which never mind; Redis and Kafka are not there.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/lock_file.h"
+#include "spillway/v1/fleet.grpc.pb.h"
+#include "tests/support/processes.h"
+#include "tests/support/seeded_random.h"
+
+namespace spillway {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::microseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+constexpr seconds kLimit{30};
+constexpr int kBadConfiguration = 78;
+
+class SpillwaydRecordTest : public ::testing::Test {
+ protected:
+  SpillwaydRecordTest() {
+    fs::create_directory(bin_);
+    fs::create_directory(points_);
+    // The server looks for its workers' program beside itself.
+    fs::copy_file(SPILLWAYD, bin_ + "/spillwayd");
+    fs::copy_file(SPILLWAY_STAND_IN_WORKER, bin_ + "/spillway-worker");
+  }
+  ~SpillwaydRecordTest() override {
+    if (server_) server_->Signal(SIGKILL);
+    server_.reset();
+    for (const int64_t pid : Workers()) kill(static_cast<pid_t>(pid), SIGKILL);
+    EXPECT_TRUE(Until([&] { return Workers().empty(); }));
+  }
+
+  std::vector<std::string> Arguments(const std::string& name, std::vector<std::string> more) {
+    const std::string place = directory_.path() + "/" + name;
+    more.insert(more.begin(), {bin_ + "/spillwayd", "--server.run_dir=" + place,
+                               "--server.http=127.0.0.1:0", "--server.api=unix:" + place + ".api",
+                               "--kafka.brokers=127.0.0.1:1", "--pools.ingest.replicas=1",
+                               "--pools.flush.replicas=1", "--server.state=" + state_});
+    return more;
+  }
+  // Starts a server and waits until it answers.
+  void Start(const std::vector<std::string>& more = {}) {
+    auto started = ChildProcess::Start(
+        {Arguments("run", more), output_, {{"SPILLWAY_FAILPOINT_DIR", points_}}, false});
+    ASSERT_TRUE(started.ok()) << started.status();
+    server_ = *std::move(started);
+    stub_ = v1::FleetService::NewStub(grpc::CreateChannel("unix:" + directory_.path() + "/run.api",
+                                                          grpc::InsecureChannelCredentials()));
+    ASSERT_TRUE(Until([&] { return Pool("flush").has_value(); })) << Output();
+  }
+  // Starts one that does not come up; its exit code.
+  int StartInVain(const std::string& name, const std::vector<std::string>& more = {}) {
+    auto started = ChildProcess::Start({Arguments(name, more), output_, {}, false});
+    EXPECT_TRUE(started.ok()) << started.status();
+    return started->WaitForExit(kLimit).value_or(-1);
+  }
+  void Kill() {
+    server_->Signal(SIGKILL);
+    ASSERT_TRUE(server_->WaitForExit(kLimit).ok());
+  }
+  void Restart() {
+    Kill();
+    Start();
+  }
+
+  // A connection that does not pause for long before it tries again.
+  std::shared_ptr<grpc::Channel> Dial() const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+    return grpc::CreateCustomChannel("unix:" + directory_.path() + "/run.api",
+                                     grpc::InsecureChannelCredentials(), arguments);
+  }
+  std::optional<v1::Pool> Pool(const std::string& name) {
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(seconds(5)));
+    v1::GetPoolRequest request;
+    request.set_name("pools/" + name);
+    v1::Pool pool;
+    if (!stub_->GetPool(&context, request, &pool).ok()) return std::nullopt;
+    return pool;
+  }
+  int Desired() { return Pool("flush").value_or(v1::Pool()).desired(); }
+  struct Answer {
+    grpc::Status status;
+    v1::Pool pool;
+  };
+  Answer Resize(int32_t desired, const std::string& id = "") {
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(kLimit));
+    v1::ResizePoolRequest request;
+    request.set_name("pools/flush");
+    request.set_desired(desired);
+    request.set_request_id(id);
+    Answer answer;
+    answer.status = stub_->ResizePool(&context, request, &answer.pool);
+    return answer;
+  }
+  v1::ListEventsResponse Events() {
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(kLimit));
+    v1::ListEventsResponse events;
+    const grpc::Status status = stub_->ListEvents(&context, v1::ListEventsRequest(), &events);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return events;
+  }
+  // "state" as the server's checks have it; empty: it is fine.
+  std::string StateTrouble() {
+    const auto stub = v1::ServerService::NewStub(Dial());
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(kLimit));
+    v1::ServerInfo info;
+    EXPECT_TRUE(stub->GetServerInfo(&context, v1::GetServerInfoRequest(), &info).ok());
+    for (const v1::Check& check : info.checks()) {
+      if (check.name() == "state" && !check.ok()) return check.detail();
+    }
+    return "";
+  }
+  std::vector<int64_t> Workers() {
+    std::vector<int64_t> pids;
+    for (const FoundLock& lock : ReadLockFiles(directory_.path() + "/run")) {
+      if (lock.is_alive) pids.push_back(lock.record.pid);
+    }
+    return pids;
+  }
+  std::string Output() {
+    std::ostringstream text;
+    text << std::ifstream(output_).rdbuf();
+    return text.str();
+  }
+  // Looks again as often as the machine lets it.
+  static bool Until(const std::function<bool()>& condition) {
+    const Instant deadline = SystemClock().Now() + kLimit;
+    while (!condition()) {
+      if (SystemClock().Now() > deadline) return false;
+      sched_yield();
+    }
+    return true;
+  }
+
+  TemporaryDirectory directory_;
+  const std::string bin_ = directory_.path() + "/bin";
+  const std::string points_ = directory_.path() + "/points";
+  const std::string output_ = directory_.path() + "/output";
+  std::string state_ = directory_.path() + "/state.db";
+  std::optional<ChildProcess> server_;
+  std::unique_ptr<v1::FleetService::Stub> stub_;
+};
+
+TEST_F(SpillwaydRecordTest, AnAnsweredResizeHoldsAfterAKillAtOnce) {
+  Start();
+  ASSERT_TRUE(Resize(3).status.ok());
+  Kill();
+  Start();
+  EXPECT_EQ(Desired(), 3);
+  EXPECT_TRUE(Until([&] { return Workers().size() == 4; }));
+}
+
+// A kill while changes come one after another, at a dozen moments. What was answered holds; of what
+// was not, nothing or all.
+TEST_F(SpillwaydRecordTest, NoMomentOfAKillLosesAnAnsweredChange) {
+  constexpr uint64_t kSeed = 5;
+  constexpr int kMoments = 12;
+  test_support::SeededRandom random(kSeed);
+  Start();
+  for (int moment = 0; moment < kMoments; ++moment) {
+    int answered = Desired(), asked = answered;
+    const Instant end = SystemClock().Now() + microseconds(random.Below(60'000));
+    std::thread killer([&] {
+      while (SystemClock().Now() < end) std::this_thread::yield();
+      server_->Signal(SIGKILL);
+    });
+    while (true) {
+      asked = asked % 8 + 1;
+      if (!Resize(asked).status.ok()) break;
+      answered = asked;
+    }
+    killer.join();
+    ASSERT_TRUE(server_->WaitForExit(kLimit).ok());
+    Start();
+    EXPECT_THAT(Desired(), ::testing::AnyOf(answered, asked))
+        << "seed " << kSeed << ", moment " << moment;
+  }
+}
+
+TEST_F(SpillwaydRecordTest, AStoppedPoolStaysStopped) {
+  Start();
+  grpc::ClientContext context;
+  v1::StopPoolRequest request;
+  request.set_name("pools/flush");
+  v1::Pool pool;
+  ASSERT_TRUE(stub_->StopPool(&context, request, &pool).ok());
+  Restart();
+  EXPECT_EQ(Pool("flush")->state(), v1::POOL_STATE_STOPPED);
+  EXPECT_TRUE(Until([&] { return Workers().size() == 1; })) << "only ingest's";
+}
+
+TEST_F(SpillwaydRecordTest, ARepeatedRequestChangesNothingAfterARestart) {
+  Start();
+  const Answer first = Resize(3, "first");
+  ASSERT_TRUE(first.status.ok());
+  ASSERT_TRUE(Resize(2, "second").status.ok());
+  Restart();
+  const Answer again = Resize(3, "first");
+  ASSERT_TRUE(again.status.ok()) << again.status.error_message();
+  EXPECT_EQ(again.pool.desired(), 3) << "as it was answered";
+  EXPECT_EQ(again.pool.etag(), first.pool.etag());
+  EXPECT_EQ(Desired(), 2) << "and nothing changed";
+  EXPECT_EQ(Resize(4, "first").status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+// Built with failpoints: the moment between record and answer.
+TEST_F(SpillwaydRecordTest, AChangeOnRecordButNotAnsweredHoldsAndIsNotDoneTwice) {
+#ifndef SPILLWAY_FAILPOINTS
+  GTEST_SKIP() << "this build has no failpoints";
+#endif
+  Start();
+  std::ofstream(points_ + "/server.change.recorded") << 1;
+  EXPECT_FALSE(Resize(3, "lost").status.ok());
+  ASSERT_TRUE(server_->WaitForExit(kLimit).ok());
+  Start();
+  EXPECT_EQ(Desired(), 3);
+  EXPECT_TRUE(Resize(3, "lost").status.ok());
+  int resizes = 0;
+  const v1::ListEventsResponse journal = Events();
+  for (const v1::Event& event : journal.events()) resizes += event.action() == "ResizePool";
+  EXPECT_EQ(resizes, 1);
+}
+
+TEST_F(SpillwaydRecordTest, TheJournalSaysWhoDidWhatAcrossServers) {
+  Start();
+  ASSERT_TRUE(Resize(2).status.ok());
+  EXPECT_FALSE(Resize(99).status.ok());
+  ASSERT_TRUE(Until([&] { return Events().events_size() == 3; }));
+  Restart();
+  const v1::ListEventsResponse journal = Events();
+  ASSERT_EQ(journal.events_size(), 4);
+  EXPECT_EQ(journal.events(0).action(), "StartServer");
+  EXPECT_EQ(journal.events(1).outcome(), "OUT_OF_RANGE");
+  EXPECT_EQ(journal.events(2).before(), "desired 1, min 1, max 8, RUNNING");
+  EXPECT_EQ(journal.events(2).after(), "desired 2, min 1, max 8, RUNNING");
+  EXPECT_THAT(journal.events(2).actor(), HasSubstr("grpc-c++"));
+  EXPECT_EQ(journal.events(3).action(), "StartServer");
+}
+
+TEST_F(SpillwaydRecordTest, AChangedConfigurationWinsAndThatIsSaid) {
+  Start();
+  ASSERT_TRUE(Resize(5).status.ok());
+  Kill();
+  Start({"--pools.flush.replicas=2"});
+  EXPECT_EQ(Desired(), 2);
+  const v1::ListEventsResponse journal = Events();
+  ASSERT_GE(journal.events_size(), 2);
+  EXPECT_EQ(journal.events(1).action(), "ApplyConfiguration");
+  Kill();
+  Start({"--pools.flush.replicas=2"});
+  ASSERT_TRUE(Resize(6).status.ok());
+  Kill();
+  Start({"--pools.flush.replicas=2"});
+  EXPECT_EQ(Desired(), 6);
+}
+
+// P12b, as far as it shows without Redis.
+TEST_F(SpillwaydRecordTest, WithoutItsRecordTheConfigurationHolds) {
+  Start();
+  ASSERT_TRUE(Resize(2).status.ok());
+  ASSERT_TRUE(Until([&] { return Workers().size() == 3; }));
+  const std::vector<int64_t> before = Workers();
+  Kill();
+  for (const char* part : {"", "-wal", "-shm"}) fs::remove(state_ + part);
+  Start({"--pools.flush.replicas=2"});
+  EXPECT_EQ(Desired(), 2);
+  EXPECT_EQ(Workers(), before);
+}
+
+// P13.
+TEST_F(SpillwaydRecordTest, ASecondServerOnTheSameStateIsToldTheFirstsPid) {
+  Start();
+  EXPECT_EQ(StartInVain("other"), 1);
+  EXPECT_THAT(Output(),
+              HasSubstr("server.state: " + state_ + ": another spillwayd has it, process " +
+                        std::to_string(server_->pid())));
+  EXPECT_TRUE(Pool("flush").has_value()) << "the first goes on";
+}
+
+// P15: corrupt.
+TEST_F(SpillwaydRecordTest, ADamagedStateIsNamedAndTheWorkersRunOn) {
+  Start();
+  ASSERT_TRUE(Resize(2).status.ok());
+  ASSERT_TRUE(Until([&] { return Workers().size() == 3; }));
+  const std::vector<int64_t> before = Workers();
+  Kill();
+  for (const char* part : {"-wal", "-shm"}) fs::remove(state_ + part);
+  fs::rename(state_, state_ + ".good");
+  std::ofstream(state_) << std::string(20'000, 'x');
+
+  EXPECT_EQ(StartInVain("run"), kBadConfiguration);
+
+  EXPECT_THAT(Output(), HasSubstr("server.state: " + state_));
+  EXPECT_THAT(Output(), HasSubstr("put a backup in its place, or move it away"));
+  EXPECT_EQ(Workers(), before);
+  fs::rename(state_, state_ + ".bad");
+  Start({"--pools.flush.replicas=2"});
+  EXPECT_EQ(Workers(), before) << "adopted";
+}
+
+// P15: a disk that takes no more, while running.
+TEST_F(SpillwaydRecordTest, AFullDiskRefusesChangesAndNothingElse) {
+  Start();
+  ASSERT_TRUE(Until([&] { return Workers().size() == 2; }));
+  const std::vector<int64_t> before = Workers();
+  rlimit none{}, usual{};
+  ASSERT_EQ(prlimit(server_->pid(), RLIMIT_FSIZE, nullptr, &usual), 0);
+  none.rlim_max = usual.rlim_max;
+  ASSERT_EQ(prlimit(server_->pid(), RLIMIT_FSIZE, &none, nullptr), 0);
+
+  const Answer refused = Resize(3);
+
+  EXPECT_EQ(refused.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(refused.status.error_message(), HasSubstr("server.state: " + state_));
+  EXPECT_THAT(refused.status.error_details(), HasSubstr("STATE_NOT_WRITABLE"));
+  EXPECT_EQ(Desired(), 1);
+  EXPECT_TRUE(Until([&] { return !StateTrouble().empty(); }));
+  EXPECT_EQ(Workers(), before);
+  ASSERT_EQ(prlimit(server_->pid(), RLIMIT_FSIZE, &usual, nullptr), 0);
+  EXPECT_TRUE(Until([&] { return StateTrouble().empty(); })) << "noticed by itself";
+  EXPECT_TRUE(Resize(3).status.ok());
+}
+
+// P15: a file system of its own, which is full, or may only be read.
+class SmallDiskTest : public SpillwaydRecordTest {
+ protected:
+  void SetUp() override {
+    fs::create_directory(disk_);
+    if (mount("tmpfs", disk_.c_str(), "tmpfs", 0, "size=256k") != 0) {
+      GTEST_SKIP() << "no right to mount a tmpfs: " << std::strerror(errno);
+    }
+    state_ = disk_ + "/state.db";
+  }
+  void TearDown() override {
+    if (server_) Kill();
+    umount2(disk_.c_str(), MNT_DETACH);
+  }
+  const std::string disk_ = directory_.path() + "/disk";
+};
+
+TEST_F(SmallDiskTest, AFullOneIsNamedAtStart) {
+  std::ofstream(disk_ + "/rest") << std::string(256 << 10, 'x');
+  EXPECT_EQ(StartInVain("run"), 1) << "may be tried again";
+  EXPECT_THAT(Output(), HasSubstr("server.state: "));
+  EXPECT_THAT(Output(), HasSubstr("No space left on device"));
+}
+
+TEST_F(SmallDiskTest, OneThatFillsUpRefusesChangesUntilThereIsRoom) {
+  Start();
+  std::ofstream(disk_ + "/rest") << std::string(256 << 10, 'x');
+  Answer answer;
+  EXPECT_TRUE(Until([&] {
+    answer = Resize(Desired() % 8 + 1);
+    return !answer.status.ok();
+  }));
+  EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(answer.status.error_message(), HasSubstr("full"));
+  const int desired = Desired();
+  fs::remove(disk_ + "/rest");
+  EXPECT_TRUE(Until([&] { return StateTrouble().empty(); }));
+  Restart();
+  EXPECT_EQ(Desired(), desired);
+}
+
+TEST_F(SmallDiskTest, OneThatMayOnlyBeReadIsNamed) {
+  ASSERT_EQ(mount("tmpfs", disk_.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=256k"), 0);
+  EXPECT_EQ(StartInVain("run"), kBadConfiguration);
+  EXPECT_THAT(Output(), HasSubstr("Read-only file system: expected a folder that this user may"));
+}
+
+}  // namespace
+}  // namespace spillway
