@@ -153,7 +153,7 @@ void Supervisor::Core::Journal(record::Event event) {
 }
 
 void Supervisor::Core::JournalDeath(const fleet::WorkerKey& worker, Generation generation,
-                                    const ExitReport& report) {
+                                    fleet::Exited exit) {
   const auto found = fleet_.workers.find(worker);
   const bool is_known = found != fleet_.workers.end() && found->second.has_process &&
                         found->second.generation == generation;
@@ -165,25 +165,22 @@ void Supervisor::Core::JournalDeath(const fleet::WorkerKey& worker, Generation g
   death.slot = worker.slot;
   death.pid = ended.pid;
   death.generation = generation;
-  fleet::Exited exit;  // without the lines, which have a place of their own
-  switch (report.kind) {
-    case ExitReport::Kind::kExited:
+  switch (exit.kind) {
+    case fleet::Exited::Kind::kExited:
       death.kind = record::EndKind::kExited;
-      exit.kind = fleet::Exited::Kind::kExited;
       break;
-    case ExitReport::Kind::kSignaled:
+    case fleet::Exited::Kind::kSignaled:
       death.kind = record::EndKind::kSignaled;
-      exit.kind = fleet::Exited::Kind::kSignaled;
       break;
-    case ExitReport::Kind::kUnknown:
+    case fleet::Exited::Kind::kUnknown:
       break;
   }
-  death.value = exit.value = report.value;
+  death.value = exit.value;
+  death.last_lines = std::exchange(exit.last_lines, {});  // not in the text, too
   death.is_expected = !ended.is_failed && (ended.state == fleet::WorkerState::kDraining ||
                                            ended.state == fleet::WorkerState::kStopping);
   death.reason = fleet::DeathText(ended, exit, parts_.clock.Now());
   if (ended.is_failed) death.reason = absl::StrCat(ended.health.evidence, "; ", death.reason);
-  death.last_lines = report.last_lines;
   parts_.recorder->Note(std::move(death));
 }
 

@@ -183,7 +183,8 @@ supervisor::OnExit Supervisor::Core::ExitHandler(const fleet::WorkerKey& worker,
 
 void Supervisor::Core::OnEnd(const fleet::WorkerKey& worker, Generation generation,
                              const ExitReport& report) {
-  JournalDeath(worker, generation, report);
+  fleet::Exited exit = ToEvent(report);
+  JournalDeath(worker, generation, exit);
   const auto found = processes_.find(worker);
   if (found != processes_.end() && found->second.generation == generation) processes_.erase(found);
   start_times_.erase(worker);
@@ -193,7 +194,7 @@ void Supervisor::Core::OnEnd(const fleet::WorkerKey& worker, Generation generati
     std::erase_if(links_, [&](const auto& entry) { return entry.second.link == stream; });
     stream->Close(absl::CancelledError("the worker has ended"));
   }
-  Apply(fleet::OfWorker{worker, generation, ToEvent(report)});
+  Apply(fleet::OfWorker{worker, generation, std::move(exit)});
 }
 
 absl::Status Supervisor::Core::Adopt(const Leftover& leftover) {

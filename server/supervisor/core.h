@@ -82,8 +82,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void OnRecorded(Wanted wanted, fleet::Event event, const absl::Status& status);
   void Finish(Wanted wanted, fleet::Event event);
   void Journal(record::Event event);  // nobody waits for it
-  void JournalDeath(const fleet::WorkerKey& worker, Generation generation,
-                    const ExitReport& report);
+  void JournalDeath(const fleet::WorkerKey& worker, Generation generation, fleet::Exited exit);
   void WatchRecord();  // publishes when the record begins or ceases to be writable
 
   // Handles the event and all that follow from it.
