@@ -257,26 +257,30 @@ absl::StatusOr<size_t> QueuedProducer::MaxMessageBytes(const std::string& topic,
     ++asking_;
   }
   const int timeout_ms = TimeoutMs(timeout);
-  absl::StatusOr<size_t> limit = AskLimit(topic, timeout_ms);
+  std::shared_ptr<Client> client;
+  {
+    MutexLock lock(&warm_mutex_);
+    client = warm_client_;
+  }
+  absl::StatusOr<size_t> limit = AskLimit(*client, topic, timeout_ms);
   if (limit.ok()) {
     loop_.Post([this, alive = alive_] {
       if (*alive) FitBatches();
     });
-    WarmUp(topic, std::min(timeout_ms, kWarmUpTimeoutMs));
+    WarmUp(topic, client.get(), std::min(timeout_ms, kWarmUpTimeoutMs));
   }
+  client.reset();  // while destruction still waits for us
   MutexLock lock(&asking_mutex_);
   --asking_;
   asked_.NotifyAll();
   return limit;
 }
 
-absl::StatusOr<size_t> QueuedProducer::AskLimit(const std::string& topic, int timeout_ms) {
-  // A client for the question only: the one that produces belongs to the loop thread.
-  ASSIGN_OR_RETURN(const std::shared_ptr<Client> client,
-                   Client::Create(RD_KAFKA_PRODUCER, Settings(config_.client)));
+absl::StatusOr<size_t> QueuedProducer::AskLimit(const Client& client, const std::string& topic,
+                                                int timeout_ms) {
   // Asking for its partitions makes the topic where the brokers are set to do so.
-  RETURN_IF_ERROR(AskPartitionCount(client->get(), topic, timeout_ms).status());
-  ASSIGN_OR_RETURN(const size_t limit, AskMaxMessageBytes(client->get(), topic, timeout_ms));
+  RETURN_IF_ERROR(AskPartitionCount(client.get(), topic, timeout_ms).status());
+  ASSIGN_OR_RETURN(const size_t limit, AskMaxMessageBytes(client.get(), topic, timeout_ms));
   size_t lowest = lowest_limit_.load();
   while (limit < lowest && !lowest_limit_.compare_exchange_weak(lowest, limit)) {
   }
@@ -290,8 +294,9 @@ void QueuedProducer::FitBatches() {
 }
 
 // Left to itself, librdkafka looks for the leader of a topic that it first hears of with a message
-// once a second only: the first message would wait for that. Failing does no harm.
-void QueuedProducer::WarmUp(const std::string& topic, int timeout_ms) {
+// once a second only: the first message would wait for that. `asked` has just learnt it; one that
+// has taken over since is asked too, and failing does no harm.
+void QueuedProducer::WarmUp(const std::string& topic, const Client* asked, int timeout_ms) {
   std::shared_ptr<Client> client;
   {
     MutexLock lock(&warm_mutex_);
@@ -299,6 +304,7 @@ void QueuedProducer::WarmUp(const std::string& topic, int timeout_ms) {
     client = warm_client_;
   }
   client->KeepTopic(topic);
+  if (client.get() == asked) return;
   const absl::Status status = AskPartitionCount(client->get(), topic, timeout_ms).status();
   if (!status.ok() && LogEnabled(LogLevel::kDebug))
     Log(LogLevel::kDebug, "kafka topic not warmed up", {{"topic", topic}, {"error", status}});

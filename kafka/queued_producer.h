@@ -35,7 +35,8 @@ class QueuedProducer final : public Producer {
   // Of a record batch: its header, and a record's length fields.
   static constexpr size_t kRecordOverheadBytes = 256;
   static constexpr Duration kReplaceInterval = std::chrono::seconds(1);
-  // To learn a topic's leader; afterwards the client's own search, once a second, will do.
+  // To tell a client that has just taken over who leads; afterwards its own search, once a second,
+  // will do.
   static constexpr int kWarmUpTimeoutMs = 1'000;
 
   // From Produce to its report; librdkafka borrows the payload. Owned by librdkafka's opaque
@@ -67,8 +68,8 @@ class QueuedProducer final : public Producer {
   void OnWake();
   void Replace();
   void FitBatches();
-  void WarmUp(const std::string& topic, int timeout_ms);
-  absl::StatusOr<size_t> AskLimit(const std::string& topic, int timeout_ms);
+  void WarmUp(const std::string& topic, const Client* asked, int timeout_ms);
+  absl::StatusOr<size_t> AskLimit(const Client& client, const std::string& topic, int timeout_ms);
 
   Loop& loop_;
   const ProducerConfig config_;
