@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hex.h"
 #include "buffer/chunk/chunk.h"
 #include "buffer/chunk/layout.h"
 
@@ -110,7 +111,9 @@ namespace {
 // One more than the position of the id's digits in the span's text, 0 if they are not there. Spans
 // of one shape have them at one place: that of the last span is tried first.
 size_t PlaceOfId(const ChunkSpan& span, size_t last) {
-  const std::string text = HexText(span.id.value);
+  char digits[kIdDigits];
+  PutHex(span.id.value, kIdDigits, digits);
+  const absl::string_view text(digits, kIdDigits);
   if (last > 0 && span.bytes.size() >= last - 1 + kIdDigits &&
       span.bytes.substr(last - 1, kIdDigits) == text) {
     return last;

@@ -1,5 +1,6 @@
 #include "worker/span/splice.h"
 
+#include "base/hex.h"
 #include "worker/span/json_text.h"
 
 namespace spillway::span {
@@ -20,7 +21,14 @@ void AppendSegmentId(SpanEdit::Form form, const SegmentId& segment, std::string&
   if (is_object) out.push_back('{');
   if (form != SpanEdit::Form::kValue) out.append("\"sentry.segment.id\":");
   out.append("{\"type\":\"string\",\"value\":\"");
-  AppendEscaped(segment.ToString(), out);
+  if (segment.is_opaque()) {
+    AppendEscaped(segment.opaque(), out);
+  } else {
+    constexpr size_t kDigits = 16;
+    char id[kDigits];
+    PutHex(segment.span_id().value, kDigits, id);
+    out.append(id, kDigits);
+  }
   out.append("\"}");
   if (is_object) out.push_back('}');
 }
