@@ -62,9 +62,10 @@ class SpillwaydRecordTest : public ::testing::Test {
         {Arguments("run", more), output_, {{"SPILLWAY_FAILPOINT_DIR", points_}}, false});
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = *std::move(started);
-    stub_ = v1::FleetService::NewStub(grpc::CreateChannel("unix:" + directory_.path() + "/run.api",
-                                                          grpc::InsecureChannelCredentials()));
-    ASSERT_TRUE(Until([&] { return Pool("flush").has_value(); })) << Output();
+    ASSERT_TRUE(Until([&] {
+      stub_ = v1::FleetService::NewStub(Dial());  // one that has failed pauses for long
+      return Pool("flush").has_value();
+    })) << Output();
   }
   // Starts one that does not come up; its exit code.
   int StartInVain(const std::string& name, const std::vector<std::string>& more = {}) {
@@ -81,13 +82,10 @@ class SpillwaydRecordTest : public ::testing::Test {
     Start();
   }
 
-  // A connection that does not pause for long before it tries again.
+  // A connection of its own, which knows nothing of what others have met.
   std::shared_ptr<grpc::Channel> Dial() const {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
     return grpc::CreateCustomChannel("unix:" + directory_.path() + "/run.api",
                                      grpc::InsecureChannelCredentials(), arguments);
   }
