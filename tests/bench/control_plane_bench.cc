@@ -5,18 +5,16 @@
 // that load, how soon a change of the desired size reaches a worker, how soon the shards of a
 // killed worker are ordered to others, and how long the server takes to end with watches open. CPU
 // time is the operating system's. Ends with 1 if a figure is above its number.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iostream>
-#include <numeric>
+#include <iterator>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -24,9 +22,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/check.h"
+#include "base/loop.h"
 #include "client/control_client.h"
 #include "tests/bench/fleet_under_test.h"
 #include "tests/bench/played_workers.h"
+#include "tests/support/processes.h"
 
 namespace spillway::bench {
 namespace {
@@ -55,11 +56,19 @@ double ResidentMegabytes(pid_t pid) {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
+// Turns a loop of its own for `time`.
+void Pause(Duration time) {
+  Loop loop;
+  Timer timer(loop, [&loop] { loop.Stop(); });
+  timer.Start(time);
+  loop.Run();
+}
+
 bool WaitUntil(const std::function<bool()>& condition) {
   const Instant deadline = SystemClock().Now() + kPatience;
   while (!condition()) {
     if (SystemClock().Now() > deadline) return false;
-    std::this_thread::sleep_for(milliseconds(1));
+    Pause(milliseconds(1));
   }
   return true;
 }
@@ -71,45 +80,25 @@ double Quantile(std::vector<double> values, double share) {
 }
 
 // This program again, as the server.
-struct ServerProcess {
-  pid_t pid = -1;
-  int input = -1, output = -1;
-
-  static ServerProcess Start(const FleetOptions& options) {
-    int to[2], from[2];
-    if (pipe(to) != 0 || pipe(from) != 0) std::abort();
-    const pid_t pid = fork();
-    if (pid == 0) {
-      dup2(to[0], STDIN_FILENO);
-      dup2(from[1], STDOUT_FILENO);
-      for (const int fd : {to[0], to[1], from[0], from[1]}) close(fd);
-      const std::string workers = std::to_string(options.workers);
-      const std::string shards = std::to_string(options.shards);
-      execl("/proc/self/exe", "control_plane_bench", "--serve", options.folder.c_str(), "--workers",
-            workers.c_str(), "--shards", shards.c_str(), nullptr);
-      _exit(127);
-    }
-    close(to[0]);
-    close(from[1]);
-    return {pid, to[1], from[0]};
-  }
-};
+ChildProcess StartServer(const FleetOptions& options) {
+  auto process = ChildProcess::Start(
+      {.arguments = {"/proc/self/exe", "--serve", options.folder, "--workers",
+                     std::to_string(options.workers), "--shards", std::to_string(options.shards)},
+       .output_path = options.folder + "/server.log",
+       .environment = {}});
+  CHECK(process.ok(), "this program can be started once more");
+  return *std::move(process);
+}
 
 class Bench {
  public:
   Bench(const FleetOptions& options, Duration duration)
       : options_(options),
         duration_(duration),
-        server_(ServerProcess::Start(options)),
-        workers_(std::make_unique<PlayedWorkers>(GatewayAddress(options), server_.output,
-                                                 server_.input)),
+        pipes_(MakePipes(options)),
+        server_(StartServer(options)),
+        workers_(std::make_unique<PlayedWorkers>(GatewayAddress(options), pipes_)),
         client_(ApiAddress(options)) {}
-  ~Bench() {
-    workers_.reset();
-    close(server_.input);
-    close(server_.output);
-    if (server_.pid > 0) waitpid(server_.pid, nullptr, 0);
-  }
 
   bool Run() {
     std::printf("%d workers, %d shards, reports every second\n", options_.workers, options_.shards);
@@ -134,16 +123,16 @@ class Bench {
   void MeasureLoad() {
     std::vector<double> answers;
     const Instant begin = SystemClock().Now();
-    const double cpu = CpuSeconds(server_.pid);
+    const double cpu = CpuSeconds(server_.pid());
     while (SystemClock().Now() - begin < duration_) {
       const Instant asked = SystemClock().Now();
       if (client_.GetPool(kPool).ok()) answers.push_back(Ms(SystemClock().Now() - asked));
-      std::this_thread::sleep_for(milliseconds(20));
+      Pause(milliseconds(20));
     }
     const double elapsed = Ms(SystemClock().Now() - begin) / 1e3;
-    Print("server CPU, one core is 100 %", 100 * (CpuSeconds(server_.pid) - cpu) / elapsed, "%",
+    Print("server CPU, one core is 100 %", 100 * (CpuSeconds(server_.pid()) - cpu) / elapsed, "%",
           10);
-    Print("server memory", ResidentMegabytes(server_.pid), "MB", 150);
+    Print("server memory", ResidentMegabytes(server_.pid()), "MB", 150);
     Print("GetPool p50", Quantile(answers, 0.5), "ms", 5);
     Print("GetPool p99", Quantile(answers, 0.99), "ms", 5);
   }
@@ -215,11 +204,10 @@ class Bench {
     }
     if (!WaitUntil([&] { return watching == kWatches; })) return Fail("the watches do not begin");
     const Instant begin = SystemClock().Now();
-    if (write(server_.input, "shutdown\n", 9) != 9) return Fail("the server is gone");
-    int status = 0;
-    waitpid(std::exchange(server_.pid, -1), &status, 0);
+    workers_->ShutServerDown();
+    const absl::StatusOr<int> code = server_.WaitForExit(kPatience);
     Print("the server's end with 50 watches", Ms(SystemClock().Now() - begin), "ms", 2000);
-    return status == 0 || Fail("the server ended badly");
+    return (code.ok() && *code == 0) || Fail("the server ended badly");
   }
 
   void Print(const char* what, double value, const char* unit, double number) {
@@ -235,7 +223,8 @@ class Bench {
 
   const FleetOptions options_;
   const Duration duration_;
-  ServerProcess server_;
+  const Pipes pipes_;
+  ChildProcess server_;
   std::unique_ptr<PlayedWorkers> workers_;
   ControlClient client_;
   bool is_good_ = true;
@@ -258,10 +247,7 @@ int main(int argc, char** argv) {
     options.folder = serve;
     return spillway::bench::RunFleetUnderTest(options);
   }
-  char folder[] = "/tmp/spillway-bench-XXXXXX";
-  if (mkdtemp(folder) == nullptr) return 1;
-  options.folder = folder;
-  const bool is_good = spillway::bench::Bench(options, std::chrono::seconds(duration_s)).Run();
-  std::filesystem::remove_all(folder);
-  return is_good ? 0 : 1;
+  const spillway::TemporaryDirectory folder;
+  options.folder = folder.path();
+  return spillway::bench::Bench(options, std::chrono::seconds(duration_s)).Run() ? 0 : 1;
 }

@@ -1,8 +1,10 @@
 #include "tests/bench/fleet_under_test.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -11,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "server/rpc/rpc_server.h"
@@ -20,19 +23,19 @@
 namespace spillway::bench {
 namespace {
 
-// Says on standard output what it starts.
+// Says what it starts.
 class AnnouncingLauncher final : public supervisor::Launcher {
  public:
-  explicit AnnouncingLauncher(Loop& loop) : fake_(loop) {}
+  AnnouncingLauncher(Loop& loop, int output) : output_(output), fake_(loop) {}
 
   absl::StatusOr<std::unique_ptr<supervisor::Process>> Launch(const supervisor::LaunchSpec& spec,
                                                               supervisor::OnExit on_exit) override {
     auto process = fake_.Launch(spec, std::move(on_exit));
     if (process.ok()) {
-      std::printf("spawn %d %llu %lld\n", spec.worker.slot,
-                  static_cast<unsigned long long>(spec.generation.value),
-                  static_cast<long long>((*process)->pid()));
-      std::fflush(stdout);
+      const std::string line = absl::StrCat("spawn ", spec.worker.slot, " ", spec.generation.value,
+                                            " ", (*process)->pid(), "\n");
+      CHECK(::write(output_, line.data(), line.size()) == static_cast<ssize_t>(line.size()),
+            "a line fits into the pipe");
     }
     return process;
   }
@@ -48,6 +51,7 @@ class AnnouncingLauncher final : public supervisor::Launcher {
   void Finish(int64_t pid) { fake_.Exit(pid, 0); }
 
  private:
+  const int output_;
   testing::FakeLauncher fake_;
 };
 
@@ -77,12 +81,13 @@ class Server {
  public:
   explicit Server(const FleetOptions& options)
       : config_(ConfigOf(options)),
-        launcher_(loop_),
+        pipes_(OpenPipes(options)),
+        launcher_(loop_, pipes_.from_server.get()),
         discovery_(options.shards),
         supervisor_(std::make_unique<supervisor::Supervisor>(
             config_,
             supervisor::Parts{loop_, SystemClock(), launcher_, discovery_, 1, {}, nullptr})),
-        input_(loop_, STDIN_FILENO, [this] { OnInput(); }) {}
+        input_(loop_, pipes_.to_server.get(), [this] { OnInput(); }) {}
   ~Server() {
     ending_ = {};
     supervisor_.reset();
@@ -100,9 +105,8 @@ class Server {
  private:
   void OnInput() {
     char bytes[4096];
-    const ssize_t count = ::read(STDIN_FILENO, bytes, sizeof bytes);
-    if (count < 0) return;  // nothing there yet
-    if (count == 0) return End();
+    const ssize_t count = ::read(pipes_.to_server.get(), bytes, sizeof bytes);
+    if (count <= 0) return;  // nothing there yet
     unread_.append(bytes, static_cast<size_t>(count));
     for (size_t end; (end = unread_.find('\n')) != std::string::npos; unread_.erase(0, end + 1)) {
       const std::vector<std::string> words = absl::StrSplit(unread_.substr(0, end), ' ');
@@ -124,6 +128,7 @@ class Server {
   }
 
   const config::Config config_;
+  const Pipes pipes_;
   Loop loop_;
   AnnouncingLauncher launcher_;
   FixedShards discovery_;
@@ -142,6 +147,23 @@ std::string ApiAddress(const FleetOptions& options) {
 
 std::string GatewayAddress(const FleetOptions& options) {
   return absl::StrCat("unix:", options.folder, "/gateway.sock");
+}
+
+Pipes OpenPipes(const FleetOptions& options) {
+  // Both ways at each end: opening never waits, and a pipe does not end with the other side.
+  const auto open = [&](const char* name) {
+    UniqueFd fd(::open(absl::StrCat(options.folder, name).c_str(), O_RDWR | O_CLOEXEC));
+    CHECK(fd.get() >= 0, "MakePipes has made them");
+    return fd;
+  };
+  return {open("/to_server"), open("/from_server")};
+}
+
+Pipes MakePipes(const FleetOptions& options) {
+  for (const char* name : {"/to_server", "/from_server"}) {
+    CHECK(::mkfifo(absl::StrCat(options.folder, name).c_str(), 0600) == 0, "the folder is new");
+  }
+  return OpenPipes(options);
 }
 
 int RunFleetUnderTest(const FleetOptions& options) {

@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <string>
 
+#include "base/unique_fd.h"
+
 namespace spillway::bench {
 
 // One pool, "flush".
 struct FleetOptions {
-  std::string folder;  // gets api.sock and gateway.sock
+  std::string folder;  // of sockets and pipes
   int32_t workers = 200;
   int32_t shards = 400;
 };
@@ -18,9 +20,16 @@ struct FleetOptions {
 std::string ApiAddress(const FleetOptions& options);
 std::string GatewayAddress(const FleetOptions& options);
 
-// Serves until told to end; the exit code. Lines on standard output: `spawn SLOT GENERATION PID`
-// for each process that is to be started. Lines on standard input: `exit PID` when one has been
-// killed, `done PID` when one has ended by itself, `shutdown`. The input's end is a shutdown too.
+// Named pipes between the server and who plays its workers. From the server, a line for each
+// process that is to be started: `spawn SLOT GENERATION PID`. To it: `exit PID` when one has been
+// killed, `done PID` when one has ended by itself, `shutdown`.
+struct Pipes {
+  UniqueFd to_server, from_server;
+};
+Pipes MakePipes(const FleetOptions& options);  // once a folder, before the server is started
+Pipes OpenPipes(const FleetOptions& options);
+
+// Serves until told to end; the exit code.
 int RunFleetUnderTest(const FleetOptions& options);
 
 }  // namespace spillway::bench

@@ -61,11 +61,10 @@ struct PlayedWorkers::Worker {
   std::unique_ptr<worker::ControlLink> link;
 };
 
-PlayedWorkers::PlayedWorkers(std::string gateway, int from_server, int to_server)
+PlayedWorkers::PlayedWorkers(std::string gateway, const Pipes& pipes)
     : gateway_(std::move(gateway)),
-      from_server_(from_server),
-      to_server_(to_server),
-      lines_(std::make_unique<ReadWatch>(loop_, from_server, [this] { OnLines(); })),
+      pipes_(pipes),
+      lines_(std::make_unique<ReadWatch>(loop_, pipes.from_server.get(), [this] { OnLines(); })),
       thread_([this] { loop_.Run(); }) {}
 
 PlayedWorkers::~PlayedWorkers() {
@@ -106,10 +105,13 @@ Instant PlayedWorkers::Kill(int32_t slot) {
   return when;
 }
 
+void PlayedWorkers::ShutServerDown() {
+  Call([this] { Tell("shutdown\n"); });
+}
+
 void PlayedWorkers::OnLines() {
   char bytes[4096];
-  const ssize_t count = ::read(from_server_, bytes, sizeof bytes);
-  if (count == 0) lines_.reset();
+  const ssize_t count = ::read(pipes_.from_server.get(), bytes, sizeof bytes);
   if (count <= 0) return;
   unread_.append(bytes, static_cast<size_t>(count));
   for (size_t end; (end = unread_.find('\n')) != std::string::npos; unread_.erase(0, end + 1)) {
@@ -153,7 +155,8 @@ void PlayedWorkers::Leave(int64_t pid) {
 }
 
 void PlayedWorkers::Tell(const std::string& line) {
-  CHECK(::write(to_server_, line.data(), line.size()) == static_cast<ssize_t>(line.size()),
+  CHECK(::write(pipes_.to_server.get(), line.data(), line.size()) ==
+            static_cast<ssize_t>(line.size()),
         "the server reads its orders");
 }
 

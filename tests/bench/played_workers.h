@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/loop.h"
+#include "tests/bench/fleet_under_test.h"
 #include "worker/control/control_link.h"
 
 namespace spillway::bench {
@@ -29,13 +30,14 @@ struct Heard {
 // The workers live on a loop thread of their own; the methods are for one other thread.
 class PlayedWorkers {
  public:
-  // Reads `spawn` lines from `from_server`, writes `exit` and `done` lines to `to_server`.
-  PlayedWorkers(std::string gateway, int from_server, int to_server);
+  // The pipes are borrowed.
+  PlayedWorkers(std::string gateway, const Pipes& pipes);
   ~PlayedWorkers();
 
   Heard Listen();
   // The worker of `slot` is gone without a word; its death is told at once. When that was.
   Instant Kill(int32_t slot);
+  void ShutServerDown();
 
  private:
   class Role;
@@ -48,7 +50,7 @@ class PlayedWorkers {
   void Call(std::function<void()> task);  // on the loop's thread; waits for it
 
   const std::string gateway_;
-  const int from_server_, to_server_;
+  const Pipes& pipes_;
   Loop loop_;
   std::string unread_;
   std::map<int64_t, std::unique_ptr<Worker>> workers_;  // by pid
