@@ -53,6 +53,7 @@ class Parser {
     AddGet();
     AddStartAndStop();
     AddResize();
+    AddRestart();
     AddWait();
     AddAudit();
     AddHistory();
@@ -104,6 +105,32 @@ class Parser {
         "Example:\n  spillway start flush --wait --timeout 30s\n", StartPool);
     add("stop", "Drain and end every worker of a pool", "Example:\n  spillway stop flush --wait\n",
         StopPool);
+    add("pause", "Let a pool take nothing new; it keeps its connections and shards",
+        "Example:\n  spillway pause flush --wait\n", PausePool);
+    add("resume", "Let a paused pool go on", "Example:\n  spillway resume flush --wait\n",
+        ResumePool);
+  }
+
+  void AddRestart() {
+    CLI::App* app = app_.add_subcommand(
+        "restart", "Give a pool's workers, or one worker, new processes; also out of CRASH_LOOP");
+    app->add_option("POOL[/SLOT]", restart_.name, "Name of the pool or of the worker")->required();
+    app->add_flag("--failed", restart_.failed,
+                  "Only workers that are unhealthy, in BACKOFF or in CRASH_LOOP");
+    app->add_option("--max-unavailable", restart_.max_unavailable,
+                    "How many workers may be down at a time (1)")
+        ->check(CLI::PositiveNumber);
+    AddWaiting(*app);
+    app->footer(
+        "Each worker hands its shards over and finishes before it ends. A new one that does not\n"
+        "become ready and healthy stops the restart of the pool there.\n\n"
+        "Examples:\n"
+        "  spillway restart flush --wait --timeout 10m\n"
+        "  spillway restart flush --failed\n"
+        "  spillway restart flush/2 --wait\n");
+    app->callback([this] {
+      verb_ = [this](Session& session) { return RestartPoolOrWorker(session, restart_, waiting_); };
+    });
   }
 
   void AddResize() {
@@ -226,6 +253,7 @@ class Parser {
   Globals globals_;
   std::string name_;
   Resize resize_;
+  Restart restart_;
   Waiting waiting_;
   Goal::Kind goal_ = Goal::Kind::kHealthy;
   Page page_;

@@ -208,6 +208,28 @@ Answer<v1::Pool> ControlClient::StopPool(const std::string& name) {
   return Change(*fleet_, &v1::FleetService::Stub::StopPool, std::move(request), server_);
 }
 
+Answer<v1::Pool> ControlClient::PausePool(const std::string& name) {
+  v1::PausePoolRequest request;
+  request.set_name(name);
+  return Change(*fleet_, &v1::FleetService::Stub::PausePool, std::move(request), server_);
+}
+
+Answer<v1::Pool> ControlClient::ResumePool(const std::string& name) {
+  v1::ResumePoolRequest request;
+  request.set_name(name);
+  return Change(*fleet_, &v1::FleetService::Stub::ResumePool, std::move(request), server_);
+}
+
+Answer<v1::Pool> ControlClient::RestartPool(v1::RestartPoolRequest request) {
+  return Change(*fleet_, &v1::FleetService::Stub::RestartPool, std::move(request), server_);
+}
+
+Answer<v1::Worker> ControlClient::RestartWorker(const std::string& name) {
+  v1::RestartWorkerRequest request;
+  request.set_name(name);
+  return Change(*fleet_, &v1::FleetService::Stub::RestartWorker, std::move(request), server_);
+}
+
 Answer<v1::Pool> ControlClient::ResizePool(v1::ResizePoolRequest request) {
   return Change(*fleet_, &v1::FleetService::Stub::ResizePool, std::move(request), server_);
 }

@@ -54,6 +54,10 @@ class ControlClient {
   // Changes are sent again once, under the same request id, if the connection breaks.
   Answer<v1::Pool> StartPool(const std::string& name);
   Answer<v1::Pool> StopPool(const std::string& name);
+  Answer<v1::Pool> PausePool(const std::string& name);
+  Answer<v1::Pool> ResumePool(const std::string& name);
+  Answer<v1::Pool> RestartPool(v1::RestartPoolRequest request);
+  Answer<v1::Worker> RestartWorker(const std::string& name);
   Answer<v1::Pool> ResizePool(v1::ResizePoolRequest request);
 
   // Calls `on_change` with each answer of WatchFleet until it returns true (then kExitDone), or

@@ -129,6 +129,7 @@ absl::StatusOr<WorkerCommandLine> ParseWorkerCommandLine(
       {"slot", Number(line.slot)},
       {"generation", Number(line.generation.value)},
       {"gateway", Text(line.gateway, "")},
+      {"paused", Switch(line.is_paused)},
       {"help", Switch(line.help)},
       {"version", Switch(line.version)},
   };
@@ -144,9 +145,10 @@ std::string WorkerUsage() {
   return R"(spillway-worker — moves spans (role ingest) or segments (role flush). Started by spillwayd.
 
   spillway-worker --role=ingest|flush [--pool=NAME] [--slot=N] [--generation=N]
-                  [--gateway=ADDRESS] [--config=FILE] [--dotted.key=value …]
+                  [--gateway=ADDRESS] [--paused] [--config=FILE] [--dotted.key=value …]
 
   Without --gateway it works without a control plane (a flush worker then owns no shard).
+  With --paused it takes nothing until the control plane says otherwise.
   --version, --help
 )";
 }

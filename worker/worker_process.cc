@@ -67,6 +67,11 @@ absl::Status WorkerProcess::Build(const config::WorkerCommandLine& line) {
   ASSIGN_OR_RETURN(producer_, kafka::MakeProducer(producer, loop_));
 
   RETURN_IF_ERROR(BuildRole(line, client));
+  if (line.is_paused) {
+    wire::Order pause;
+    pause.pause = true;
+    role_->Obey(pause);
+  }
   if (!line.gateway.empty()) BuildLink(line);
   return absl::OkStatus();
 }

@@ -44,6 +44,52 @@ ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiti
                 how);
 }
 
+ExitCode PausePool(Session& session, const std::string& pool, const Waiting& waiting) {
+  return Finish(session, session.client.PausePool(PoolResource(pool)),
+                {Goal::Kind::kPaused, PoolResource(pool), std::nullopt}, waiting);
+}
+
+ExitCode ResumePool(Session& session, const std::string& pool, const Waiting& waiting) {
+  return Finish(session, session.client.ResumePool(PoolResource(pool)),
+                {Goal::Kind::kResumed, PoolResource(pool), std::nullopt}, waiting);
+}
+
+ExitCode RestartWorker(Session& session, const std::string& name, const Waiting& waiting) {
+  const Answer<v1::Worker> answer = session.client.RestartWorker(WorkerResource(name));
+  if (!answer.ok()) return Fail(session, answer.error);
+  if (waiting.wait) {
+    const v1::Worker& worker = answer.value;
+    const bool is_ending =
+        worker.state() == v1::WORKER_STATE_DRAINING || worker.state() == v1::WORKER_STATE_STOPPING;
+    const std::string pool = worker.name().substr(0, worker.name().find("/workers/"));
+    Goal goal{Goal::Kind::kWorkerRestarted, pool, std::nullopt};
+    goal.worker = worker.name();
+    goal.generation = worker.generation() + (is_ending ? 1 : 0);
+    return WaitFor(session, goal, waiting.timeout);
+  }
+  Printer(session.format, session.out).Workers(answer.value, {answer.value});
+  return kExitDone;
+}
+
+ExitCode RestartPool(Session& session, const Restart& restart, const Waiting& waiting) {
+  v1::RestartPoolRequest request;
+  request.set_name(PoolResource(restart.name));
+  request.set_scope(restart.failed ? v1::RESTART_SCOPE_FAILED : v1::RESTART_SCOPE_ALL);
+  if (restart.max_unavailable) request.set_max_unavailable(*restart.max_unavailable);
+  const Answer<v1::Pool> answer = session.client.RestartPool(std::move(request));
+  Goal goal{Goal::Kind::kRestarted, PoolResource(restart.name), std::nullopt};
+  goal.number = answer.value.restart().number();
+  return Finish(session, answer, goal, waiting);
+}
+
+ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Waiting& waiting) {
+  if (WorkerResource(restart.name).empty()) return RestartPool(session, restart, waiting);
+  if (restart.failed || restart.max_unavailable) {
+    return Fail(session, {kExitUsage, "--failed and --max-unavailable are for a whole pool", ""});
+  }
+  return RestartWorker(session, restart.name, waiting);
+}
+
 ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout) {
   FleetState fleet;
   Verdict verdict;

@@ -26,6 +26,8 @@ struct Session {
 
 // "flush" and "pools/flush" → "pools/flush".
 std::string PoolResource(const std::string& name);
+// "flush/0" and "pools/flush/workers/0" → "pools/flush/workers/0"; empty: not a worker's name.
+std::string WorkerResource(const std::string& name);
 // "7" and "shards/7" → "shards/7".
 std::string ShardResource(const std::string& name);
 
@@ -50,6 +52,16 @@ struct Resize {
   bool dry_run = false;
 };
 ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiting);
+
+ExitCode PausePool(Session& session, const std::string& pool, const Waiting& waiting);
+ExitCode ResumePool(Session& session, const std::string& pool, const Waiting& waiting);
+
+struct Restart {
+  std::string name;  // a pool's, or a worker's
+  bool failed = false;
+  std::optional<int32_t> max_unavailable;
+};
+ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Waiting& waiting);
 
 // Shows progress until the goal is reached (prints the pool), cannot be reached any more, or the
 // time is up.

@@ -13,14 +13,6 @@ std::vector<Message> ListOf(const google::protobuf::RepeatedPtrField<Message>& f
   return {field.begin(), field.end()};
 }
 
-// "flush/0" and the full name → the full name; empty: not a worker's.
-std::string WorkerResource(const std::string& name) {
-  if (absl::StrContains(name, "/workers/")) return name;
-  const size_t slash = name.find('/');
-  if (slash == std::string::npos || absl::StartsWith(name, "pools/")) return "";
-  return absl::StrCat("pools/", name.substr(0, slash), "/workers/", name.substr(slash + 1));
-}
-
 }  // namespace
 
 ExitCode Fail(Session& session, const CallError& error) {
@@ -32,6 +24,13 @@ ExitCode Fail(Session& session, const CallError& error) {
 
 std::string PoolResource(const std::string& name) {
   return absl::StartsWith(name, "pools/") ? name : absl::StrCat("pools/", name);
+}
+
+std::string WorkerResource(const std::string& name) {
+  if (absl::StrContains(name, "/workers/")) return name;
+  const size_t slash = name.find('/');
+  if (slash == std::string::npos || absl::StartsWith(name, "pools/")) return "";
+  return absl::StrCat("pools/", name.substr(0, slash), "/workers/", name.substr(slash + 1));
 }
 
 std::string ShardResource(const std::string& name) {

@@ -45,17 +45,68 @@ Verdict Answer(bool is_reached, std::string text) {
           kExitDone};
 }
 
+// Nothing is expected of a worker that its budget has given up.
+Verdict GivenUp(const v1::Worker& worker) {
+  return Impossible(kExitFailed, absl::StrCat(ShortName(worker.name()),
+                                              ": in CRASH_LOOP: ", worker.last_death()));
+}
+
+Verdict JudgePaused(const v1::Pool& pool, const Figures& figures) {
+  return Answer(
+      pool.state() == v1::POOL_STATE_PAUSED && pool.paused() == pool.observed() &&
+          figures.in_flight == 0,
+      absl::StrCat(ShortName(pool.name()), ": ", Text(pool.state()), ", ", pool.paused(), " of ",
+                   pool.observed(), " paused, ", figures.in_flight, " parts in flight"));
+}
+
+Verdict JudgeRestart(const Goal& goal, const v1::Pool& pool) {
+  const v1::PoolRestart& restart = pool.restart();
+  const std::string name = ShortName(pool.name());
+  if (restart.number() > goal.number) {
+    return Impossible(kExitFailed, absl::StrCat(name, ": another restart has taken its place"));
+  }
+  std::string text =
+      absl::StrCat(name, ": ", restart.replaced(), " of ",
+                   restart.replaced() + restart.replacing() + restart.waiting(), " replaced",
+                   restart.detail().empty() ? "" : ", ", restart.detail());
+  if (restart.number() < goal.number) return Answer(false, std::move(text));
+  switch (restart.state()) {
+    case v1::RESTART_STATE_UNDER_WAY:
+      return Answer(false, std::move(text));
+    case v1::RESTART_STATE_DONE:
+      return Answer(true, std::move(text));
+    default:
+      return Impossible(kExitFailed, absl::StrCat(Text(restart.state()), ": ", text));
+  }
+}
+
+Verdict JudgeWorker(const Goal& goal, const FleetState& fleet) {
+  const auto found = fleet.workers.find(goal.worker);
+  if (found == fleet.workers.end()) {
+    return Impossible(kExitNotFound, absl::StrCat(goal.worker, ": there is no such worker"));
+  }
+  const v1::Worker& worker = found->second;
+  if (worker.state() == v1::WORKER_STATE_CRASH_LOOP && worker.generation() >= goal.generation) {
+    return GivenUp(worker);
+  }
+  return Answer(worker.generation() >= goal.generation &&
+                    worker.state() == v1::WORKER_STATE_READY &&
+                    worker.health().state() == v1::HEALTH_STATE_HEALTHY,
+                absl::StrCat(ShortName(worker.name()), ": ", Text(worker.state()), ", generation ",
+                             worker.generation(), ", ", worker.health().evidence()));
+}
+
 Verdict JudgeHealthy(const Goal& goal, const v1::Pool& pool, const Figures& figures) {
   const std::string name = ShortName(pool.name());
   const bool is_current = !goal.desired || pool.desired() == *goal.desired;
   if (is_current && pool.state() == v1::POOL_STATE_STOPPED && !goal.desired) {
     return Impossible(kExitRefused, absl::StrCat(name, ": is stopped; start it first"));
   }
-  if (is_current && figures.crash_loop != nullptr) {
-    return Impossible(kExitFailed,
-                      absl::StrCat(ShortName(figures.crash_loop->name()),
-                                   ": in CRASH_LOOP: ", figures.crash_loop->last_death()));
+  const bool is_paused = pool.state() == v1::POOL_STATE_PAUSED;
+  if (is_paused && !goal.desired) {
+    return Impossible(kExitRefused, absl::StrCat(name, ": is paused; resume it first"));
   }
+  if (is_current && figures.crash_loop != nullptr) return GivenUp(*figures.crash_loop);
   std::string text = absl::StrCat(name, ": ", pool.ready(), " of ", pool.desired(), " ready, ",
                                   pool.observed(), " running, ", Text(pool.health()));
   if (figures.misplaced > 0)
@@ -65,7 +116,7 @@ Verdict JudgeHealthy(const Goal& goal, const v1::Pool& pool, const Figures& figu
                     figures.backing_off->last_death(), ", starts again soon");
   }
   const bool is_healthy = pool.health().state() == v1::HEALTH_STATE_HEALTHY || pool.desired() == 0;
-  return Answer(is_current && pool.state() == v1::POOL_STATE_RUNNING &&
+  return Answer(is_current && (is_paused || pool.state() == v1::POOL_STATE_RUNNING) &&
                     pool.ready() == pool.desired() && pool.observed() == pool.desired() &&
                     is_healthy && figures.misplaced == 0,
                 std::move(text));
@@ -100,6 +151,16 @@ Verdict Judge(const Goal& goal, const FleetState& fleet) {
       return Answer(
           pool.state() == v1::POOL_STATE_STOPPED && pool.observed() == 0,
           absl::StrCat(name, ": ", Text(pool.state()), ", ", pool.observed(), " still running"));
+    case Goal::Kind::kPaused:
+      return JudgePaused(pool, figures);
+    case Goal::Kind::kResumed:
+      return Answer(
+          pool.state() == v1::POOL_STATE_RUNNING && pool.paused() == 0,
+          absl::StrCat(name, ": ", Text(pool.state()), ", ", pool.paused(), " still paused"));
+    case Goal::Kind::kRestarted:
+      return JudgeRestart(goal, pool);
+    case Goal::Kind::kWorkerRestarted:
+      return JudgeWorker(goal, fleet);
     case Goal::Kind::kDrained:
       return Answer(
           figures.holding == 0 && figures.held == 0,

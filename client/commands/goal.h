@@ -25,11 +25,18 @@ struct Goal {
   enum class Kind {
     kHealthy,  // runs, as many ready workers as desired, all healthy, each shard where it shall be
     kStopped,  // stopped, and no process is left
-    kDrained,  // no worker of the pool holds a shard, and no shard is meant for one
+    kPaused,   // paused, every process has said so, and nothing is in flight
+    kResumed,  // runs, and no process is paused any more
+    kRestarted,        // the pool's restart `number` is done
+    kWorkerRestarted,  // `worker` is ready and healthy, of `generation` or a later one
+    kDrained,          // no worker of the pool holds a shard, and no shard is meant for one
   };
   Kind kind = Kind::kHealthy;
   std::string pool;                // "pools/flush"
   std::optional<int32_t> desired;  // the size that was asked for: earlier snapshots do not count
+  uint64_t number = 0;             // kRestarted
+  std::string worker{};            // kWorkerRestarted: its full name
+  uint64_t generation = 0;
 };
 
 struct Verdict {

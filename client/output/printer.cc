@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/output/table.h"
 #include "client/output/text.h"
@@ -84,6 +85,19 @@ std::string EndOf(const v1::Death& death) {
   return kUnknown;
 }
 
+// "restart UNDER_WAY, 1 of 3 replaced, waits: …"; empty: none yet.
+std::string WorkText(const v1::Pool& pool) {
+  if (!pool.has_restart()) return "";
+  const v1::PoolRestart& restart = pool.restart();
+  return absl::StrCat("restart ", Text(restart.state()), ", ", restart.replaced(), " of ",
+                      restart.replaced() + restart.replacing() + restart.waiting(), " replaced",
+                      restart.detail().empty() ? "" : ", ", restart.detail());
+}
+
+std::string StateText(const v1::Worker& worker) {
+  return absl::StrCat(Text(worker.state()), worker.is_paused() ? " (paused)" : "");
+}
+
 }  // namespace
 
 std::string YamlOf(const std::string& json) {
@@ -160,7 +174,7 @@ void Printer::TextOr(const google::protobuf::Message& answer, const std::string&
 void Printer::Pools(const google::protobuf::Message& answer, const std::vector<v1::Pool>& pools) {
   if (PrintMessage(answer)) return;
   Table table(Header({"NAME", "ROLE", "STATE", "DESIRED", "READY", "HEALTH"}, is_wide(),
-                     {"OBSERVED", "MIN", "MAX", "SCALE-OWNER", "ETAG", "EVIDENCE"}));
+                     {"OBSERVED", "MIN", "MAX", "SCALE-OWNER", "ETAG", "EVIDENCE", "WORK"}));
   for (const v1::Pool& pool : pools) {
     std::vector<std::string> row = {ShortName(pool.name()),       Text(pool.role()),
                                     Text(pool.state()),           std::to_string(pool.desired()),
@@ -168,7 +182,7 @@ void Printer::Pools(const google::protobuf::Message& answer, const std::vector<v
     if (is_wide()) {
       row.insert(row.end(), {std::to_string(pool.observed()), std::to_string(pool.min()),
                              std::to_string(pool.max()), Text(pool.scale_owner()), pool.etag(),
-                             pool.health().evidence()});
+                             pool.health().evidence(), WorkText(pool)});
     }
     table.AddRow(std::move(row));
   }
@@ -182,7 +196,7 @@ void Printer::Workers(const google::protobuf::Message& answer,
                      is_wide(), {"CPU", "MEMORY", "STARTED", "VERSION", "UID", "LAST-DEATH"}));
   for (const v1::Worker& worker : workers) {
     std::vector<std::string> row = {ShortName(worker.name()),
-                                    Text(worker.state()),
+                                    StateText(worker),
                                     Text(worker.health()),
                                     worker.pid() == 0 ? "" : std::to_string(worker.pid()),
                                     std::to_string(worker.generation()),

@@ -37,6 +37,10 @@ std::string Text(v1::WorkerState state) {
   return Name(v1::WorkerState_Name(state), "WORKER_STATE_", state);
 }
 
+std::string Text(v1::RestartState state) {
+  return Name(v1::RestartState_Name(state), "RESTART_STATE_", state);
+}
+
 std::string Text(v1::AuditOutcome outcome) {
   return Name(v1::AuditOutcome_Name(outcome), "AUDIT_OUTCOME_", outcome);
 }

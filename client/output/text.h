@@ -18,6 +18,7 @@ namespace spillway::client {
 std::string Text(v1::Role role);                                 // "flush"; unknown: its number
 std::string Text(v1::PoolState state);                           // "RUNNING"
 std::string Text(v1::WorkerState state);                         // "CRASH_LOOP"
+std::string Text(v1::RestartState state);                        // "UNDER_WAY"
 std::string Text(v1::AuditOutcome outcome);                      // "EXACT"
 std::string Text(v1::ScaleOwner owner);                          // "EXTERNAL"
 std::string Text(const v1::Health& health);                      // "HEALTHY", "UNHEALTHY (SILENT)"

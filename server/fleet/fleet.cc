@@ -1,6 +1,7 @@
 #include "server/fleet/fleet.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "server/fleet/reconcile.h"
 
@@ -28,8 +29,11 @@ class Stepper {
     const bool is_adoption = std::holds_alternative<Adopted>(of.event);
     if (found->second.generation != of.generation && !is_adoption) return;
     if (std::holds_alternative<Exited>(of.event)) KeepEpochs(found->second);
+    if (const auto* reported = std::get_if<Reported>(&of.event)) {
+      LearnPause(found->second, *reported->report);
+      LearnShards(*reported->report);
+    }
     StepWorker(fleet_, of.worker, of.event, now_, limits_, actions_);
-    if (const auto* reported = std::get_if<Reported>(&of.event)) LearnShards(*reported->report);
   }
 
   void On(const Together& together) {
@@ -95,7 +99,31 @@ class Stepper {
 
   void On(const PoolStopped& stopped) {
     Pool* pool = MutablePool(fleet_, stopped.pool);
-    if (pool != nullptr) *pool = Wished(std::move(*pool), stopped);
+    if (pool == nullptr || pool->state == PoolState::kStopped) return;
+    *pool = Wished(std::move(*pool), stopped);
+    CancelWork(*pool, "the pool was stopped");
+  }
+
+  void On(const PoolPaused& paused) {
+    Pool* pool = MutablePool(fleet_, paused.pool);
+    if (pool != nullptr) *pool = Wished(std::move(*pool), paused);
+  }
+
+  void On(const PoolResumed& resumed) {
+    Pool* pool = MutablePool(fleet_, resumed.pool);
+    if (pool != nullptr) *pool = Wished(std::move(*pool), resumed);
+  }
+
+  void On(const PoolRestarted& restarted) {
+    Pool* pool = MutablePool(fleet_, restarted.pool);
+    if (pool == nullptr || pool->state == PoolState::kStopped) return;
+    *pool = Wished(std::move(*pool), restarted);
+    BeginRestart(fleet_, *pool, restarted.scope, std::max(1, restarted.max_unavailable));
+  }
+
+  void On(const WorkerRestarted& restarted) {
+    if (!fleet_.workers.contains(restarted.worker)) return;
+    StepWorker(fleet_, restarted.worker, Restart{}, now_, limits_, actions_);
   }
 
   void On(const ShutDown&) { fleet_.is_shutting_down = true; }
@@ -111,6 +139,7 @@ class Stepper {
       if (worker.deadline != kNever) worker.deadline += gap;
       for (auto& [shard, stall] : worker.stalls) stall.since += gap;
     }
+    for (Pool& pool : fleet_.pools) PutOff(pool, gap);
   }
 
   void TickWorkers() {
@@ -125,6 +154,14 @@ class Stepper {
     for (const auto& [shard, epochs] : dead.epochs) {
       for (const Epoch& epoch : epochs) Append(fleet_.shards[shard].dead, epoch);
     }
+  }
+
+  // What runs shows what was wished before: a pause outlives the server that was told it.
+  void LearnPause(const Worker& worker, const wire::WorkerReport& report) {
+    Pool* pool = MutablePool(fleet_, worker.key.pool);
+    const bool is_first_word = worker.is_adopted && worker.report == nullptr;
+    const bool may_learn = pool->state == PoolState::kRunning && !pool->is_state_said;
+    if (is_first_word && may_learn && report.is_paused) pool->state = PoolState::kPaused;
   }
 
   // A shard that a worker has exists, whatever discovery knows yet.
@@ -164,6 +201,7 @@ Transition Step(Fleet fleet, const Event& event, Instant now, const Limits& limi
   std::visit([&](const auto& e) { stepper.On(e); }, event);
   stepper.TickWorkers();
   ReconcilePools(transition.fleet, now, limits, transition.actions);
+  AdvanceRestarts(transition.fleet, now, limits, transition.actions);
   ReconcileShards(transition.fleet, now, limits);
   ReconcileOrders(transition.fleet, now, limits, transition.actions);
   return transition;
@@ -172,6 +210,7 @@ Transition Step(Fleet fleet, const Event& event, Instant now, const Limits& limi
 Instant NextTick(const Fleet& fleet, Instant now, const Limits& limits) {
   Instant next = now + kLongestTick;
   for (const auto& [key, worker] : fleet.workers) next = std::min(next, NextTick(worker, limits));
+  for (const Pool& pool : fleet.pools) next = std::min(next, NextDeadline(pool));
   for (const auto& [id, shard] : fleet.shards) {
     if (shard.handover)
       next = std::min(next, shard.handover->since + limits.health.handover_timeout);
@@ -186,19 +225,35 @@ const Pool* FindPool(const Fleet& fleet, const std::string& name) {
   return nullptr;
 }
 
+// The state that a verb on a pool asks for; empty: it is about something else.
+static std::optional<PoolState> SaidState(const Pool& pool, const Event& event) {
+  const bool is_stopped = pool.state == PoolState::kStopped;
+  if (std::holds_alternative<PoolStarted>(event)) {
+    return is_stopped ? PoolState::kRunning : pool.state;
+  }
+  if (std::holds_alternative<PoolStopped>(event)) return PoolState::kStopped;
+  if (std::holds_alternative<PoolPaused>(event)) {
+    return is_stopped ? pool.state : PoolState::kPaused;
+  }
+  if (std::holds_alternative<PoolResumed>(event)) {
+    return is_stopped ? pool.state : PoolState::kRunning;
+  }
+  return std::nullopt;
+}
+
 Pool Wished(Pool pool, const Event& event) {
   const Pool before = pool;
   if (const auto* resized = std::get_if<PoolResized>(&event)) {
     pool.desired = resized->desired;
     pool.min = resized->min;
     pool.max = resized->max;
-  } else if (std::holds_alternative<PoolStarted>(event)) {
-    pool.state = PoolState::kRunning;
-  } else if (std::holds_alternative<PoolStopped>(event)) {
-    pool.state = PoolState::kStopped;
+  } else if (const auto state = SaidState(pool, event)) {
+    pool.state = *state;
+    pool.is_state_said = true;
   }
   const bool is_same = pool.desired == before.desired && pool.min == before.min &&
-                       pool.max == before.max && pool.state == before.state;
+                       pool.max == before.max && pool.state == before.state &&
+                       !std::holds_alternative<PoolRestarted>(event);
   if (!is_same) ++pool.revision;
   return pool;
 }

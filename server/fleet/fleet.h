@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "config/config.h"
 #include "server/fleet/limits.h"
+#include "server/fleet/pool_work.h"
 #include "server/fleet/shard_plan.h"
 #include "server/fleet/worker.h"
 #include "server/fleet/worker_machine.h"
@@ -29,10 +30,12 @@ struct Pool {
   int32_t desired = 0, min = 0, max = 0;
   config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
   PoolState state = PoolState::kRunning;
-  bool is_configured = true;  // false: only leftovers of a pool that is no more; goes with them
-  uint64_t revision = 1;      // of the wish
+  bool is_configured = true;   // false: only leftovers of a pool that is no more; goes with them
+  bool is_state_said = false;  // by a person, to this server: no need to learn it from workers
+  uint64_t revision = 1;       // of the wish
   std::map<int32_t, Generation>
-      generations{};  // floor for the next start of slots without a worker
+      generations{};                     // floor for the next start of slots without a worker
+  std::optional<PoolRestart> restart{};  // the last one, under way or not
 };
 
 // A shard that has been taken from its owner's order and is not yet proven free.
@@ -108,10 +111,26 @@ struct PoolStarted {
 struct PoolStopped {
   std::string pool;
 };
+// Orders carry the pause; shards, streams and health stay as they are.
+struct PoolPaused {
+  std::string pool;
+};
+struct PoolResumed {
+  std::string pool;
+};
+struct PoolRestarted {
+  std::string pool;
+  RestartScope scope = RestartScope::kAll;
+  int32_t max_unavailable = 1;
+};
+struct WorkerRestarted {
+  WorkerKey worker;
+};
 struct ShutDown {};
 
 using Event = std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound,
-                           PoolResized, PoolStarted, PoolStopped, ShutDown>;
+                           PoolResized, PoolStarted, PoolStopped, PoolPaused, PoolResumed,
+                           PoolRestarted, WorkerRestarted, ShutDown>;
 
 struct Transition {
   Fleet fleet;

@@ -49,6 +49,7 @@ struct Process {
   Instant dies_at = kNever;
   uint64_t order_sequence = 0;
   bool drains = false;
+  bool is_paused = false;
   std::map<ShardId, Instant> held;  // until when it needs to give it up; max: it owns it
   std::map<ShardId, Epoch> epochs;  // under which it owns or owned each
   std::deque<wire::Order> inbox;
@@ -103,6 +104,7 @@ class World {
     heard_.clear();
     dead_.clear();
     restarts_.clear();
+    asked_.clear();
     FoundLeftovers found;
     for (auto& [pid, process] : processes_) {
       process.is_attached = false;
@@ -117,7 +119,7 @@ class World {
 
   void Fault() {
     Process* p = Any();
-    switch (random_() % 10) {
+    switch (random_() % 14) {
       case 0:
         if (p) p->dies_at = now_;
         break;
@@ -151,6 +153,18 @@ class World {
       case 9:
         if (Chance(50)) StopOrStart();
         break;
+      case 10:
+        RestartPool();
+        break;
+      case 11:
+        RestartWorker();
+        break;
+      case 12:
+        Do(PoolPaused{"flush"});
+        break;
+      case 13:
+        Do(PoolResumed{"flush"});
+        break;
     }
   }
 
@@ -160,9 +174,18 @@ class World {
   }
   void StopOrStart() {
     restarts_.clear();
-    const bool is_running = FindPool(fleet_, "flush")->state == PoolState::kRunning;
-    if (is_running) Do(PoolStopped{"flush"});
-    if (!is_running) Do(PoolStarted{"flush"});
+    const bool is_stopped = FindPool(fleet_, "flush")->state == PoolState::kStopped;
+    if (is_stopped) Do(PoolStarted{"flush"});
+    if (!is_stopped) Do(PoolStopped{"flush"});
+  }
+  void RestartPool() {
+    restarts_.clear();
+    const auto scope = Chance(70) ? RestartScope::kAll : RestartScope::kFailed;
+    Do(PoolRestarted{"flush", scope, static_cast<int32_t>(1 + random_() % 3)});
+  }
+  void RestartWorker() {
+    restarts_.clear();
+    Do(WorkerRestarted{{"flush", static_cast<int32_t>(random_() % 5)}});
   }
 
   // No more faults. What has hung stays hung: the server must deal with it.
@@ -170,14 +193,45 @@ class World {
     slow_starts_ = failing_starts_ = 0;
     restarts_.clear();
     Do(PoolStarted{"flush"});  // a person looks after crash loops
+    Do(PoolResumed{"flush"});
+    if (Chance(50)) RestartPool();
+  }
+
+  std::set<int32_t> Serving() const {
+    std::set<int32_t> slots;
+    const Pool* pool = FindPool(fleet_, "flush");
+    for (const auto& [key, worker] : fleet_.workers) {
+      if (key.slot < pool->desired && Serves(worker)) slots.insert(key.slot);
+    }
+    return slots;
+  }
+
+  // A restart that takes a worker from its service leaves enough others.
+  void CheckRestart(const std::set<int32_t>& served, const Event& event) {
+    const Pool* pool = FindPool(fleet_, "flush");
+    const bool is_under_way =
+        pool->restart && pool->restart->state == PoolRestart::State::kUnderWay;
+    if (!is_under_way || std::holds_alternative<WorkerRestarted>(event)) return;
+    const std::set<int32_t> serving = Serving();
+    const bool has_taken = std::any_of(served.begin(), served.end(), [&](int32_t slot) {
+      const auto asked = pool->restart->replacing.find(slot);
+      return asked != pool->restart->replacing.end() && !serving.contains(slot) &&
+             fleet_.workers.at({"flush", slot}).state == WorkerState::kDraining &&
+             asked_.insert({pool->restart->number, slot}).second;
+    });
+    if (!has_taken) return;
+    ASSERT_LE(pool->desired - static_cast<int32_t>(serving.size()), pool->restart->max_unavailable)
+        << "more down than the restart may miss";
   }
 
   void Do(const Event& event) {
     for (const auto& [id, shard] : fleet_.shards) {
       if (shard.handover) taken_away_[id] = shard.handover->since;
     }
+    const std::set<int32_t> served = Serving();
     Transition transition = Step(std::move(fleet_), event, now_, limits_);
     fleet_ = std::move(transition.fleet);
+    CheckRestart(served, event);
     for (const auto& [id, shard] : fleet_.shards) {
       if (shard.handover) taken_away_[id] = shard.handover->since;
     }
@@ -214,6 +268,8 @@ class World {
     process.generation = spawn.generation;
     process.pid = ++last_pid_;
     process.ready_at = now_ + milliseconds(random_() % 500);
+    process.is_paused = spawn.is_paused;
+    ASSERT_EQ(spawn.is_paused, FindPool(fleet_, "flush")->state == PoolState::kPaused);
     if (slow_starts_ > 0) {
       --slow_starts_;
       process.ready_at = now_ + milliseconds(random_() % 4000);
@@ -310,6 +366,7 @@ class World {
     if (order.sequence <= process.order_sequence) return;
     process.order_sequence = order.sequence;
     process.drains = process.drains || order.drain;
+    process.is_paused = order.pause;
     const std::set<ShardId> wanted(order.shards.begin(), order.shards.end());
     for (auto& [shard, until] : process.held) {
       if (!wanted.contains(shard) && until == kNever) until = now_ + milliseconds(random_() % 600);
@@ -347,6 +404,7 @@ class World {
     auto report = std::make_shared<wire::WorkerReport>();
     report->is_ready = true;
     report->order_sequence = process.order_sequence;
+    report->is_paused = process.is_paused;
     for (const auto& [shard, until] : process.held) {
       wire::ShardReport held;
       held.shard = shard;
@@ -390,6 +448,8 @@ class World {
   void CheckConverged() {
     const Pool* pool = FindPool(fleet_, "flush");
     ASSERT_EQ(pool->state, PoolState::kRunning);
+    ASSERT_FALSE(pool->restart && pool->restart->state == PoolRestart::State::kUnderWay)
+        << "the restart neither ends nor halts: " << pool->restart->detail;
     ASSERT_EQ(fleet_.workers.size(), static_cast<size_t>(pool->desired));
     ASSERT_EQ(processes_.size(), fleet_.workers.size())
         << "leaked or missing processes" << Everyone();
@@ -397,6 +457,7 @@ class World {
       ASSERT_EQ(worker.state, WorkerState::kReady) << WorkerName(key) << ": " << worker.last_death;
       ASSERT_EQ(worker.health.state, HealthState::kHealthy);
     }
+    for (const auto& [pid, process] : processes_) ASSERT_FALSE(process.is_paused) << "pid " << pid;
     for (const auto& [id, shard] : fleet_.shards) {
       ASSERT_TRUE(shard.owner.has_value()) << "shard " << id.value << " has no owner";
       CheckDeathsAreTold(id, fleet_.workers.at(*shard.owner).order);
@@ -431,7 +492,8 @@ class World {
   std::set<int64_t> spoken_since_start_;
   std::map<std::pair<ShardId, Epoch>, int64_t> granted_;          // to which pid
   std::map<int64_t, std::set<std::pair<ShardId, Epoch>>> heard_;  // by this server, by pid
-  std::map<ShardId, std::vector<Epoch>> dead_;  // heard of, and its process's death told
+  std::map<ShardId, std::vector<Epoch>> dead_;    // heard of, and its process's death told
+  std::set<std::pair<uint64_t, int32_t>> asked_;  // restarts of the pool and their slots
   Instant server_started_;
   int64_t last_pid_ = 0;
   uint64_t last_epoch_ = 0;

@@ -11,6 +11,8 @@ bool IsFlushWorkerAlive(const Worker& worker) {
   return worker.role == wire::Role::kFlush && worker.has_process;
 }
 
+bool IsPaused(const Pool* pool) { return pool != nullptr && pool->state == PoolState::kPaused; }
+
 // Whether a worker may own shards.
 bool IsEligible(const Fleet& fleet, const Worker& worker) {
   const Pool* pool = FindPool(fleet, worker.key.pool);
@@ -18,7 +20,7 @@ bool IsEligible(const Fleet& fleet, const Worker& worker) {
   const bool is_leaving =
       worker.has_left || (worker.report != nullptr && worker.report->is_draining);
   return IsFlushWorkerAlive(worker) && worker.state == WorkerState::kReady && worker.is_wanted &&
-         !is_leaving && pool != nullptr && pool->state == PoolState::kRunning;
+         !is_leaving && pool != nullptr && pool->state != PoolState::kStopped;
 }
 
 const Worker* FindLive(const Fleet& fleet, const WorkerKey& key, Generation generation) {
@@ -180,6 +182,11 @@ void StepWorker(Fleet& fleet, const WorkerKey& key, const WorkerEvent& event, In
   Worker& worker = fleet.workers.at(key);
   WorkerTransition transition = Step(std::move(worker), event, now, limits);
   worker = std::move(transition.worker);
+  const Pool* pool = FindPool(static_cast<const Fleet&>(fleet), key.pool);
+  for (Action& action : transition.actions) {
+    // It must not take anything before its first order.
+    if (auto* spawn = std::get_if<Spawn>(&action)) spawn->is_paused = IsPaused(pool);
+  }
   std::move(transition.actions.begin(), transition.actions.end(), std::back_inserter(actions));
 }
 
@@ -232,7 +239,7 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
       wish.shards = std::move(found->second);
     }
     wish.dead = DeadEpochs(fleet, wish.shards);
-    wish.pause = pool != nullptr && pool->state == PoolState::kPaused;
+    wish.pause = IsPaused(pool);
     wish.drain = worker.state == WorkerState::kDraining;
     // A worker that waits for Redis or Kafka keeps what it has until it is ready.
     const bool is_silent = worker.state == WorkerState::kStarting && !wish.pause;

@@ -38,9 +38,7 @@ class Machine {
     switch (w_.state) {
       case WorkerState::kStarting:
       case WorkerState::kReady:
-        // Without a stream there is no order to drain: TERM means the same to a worker.
-        return w_.is_attached ? Drain()
-                              : Terminate(limits_.drain_timeout + limits_.term_timeout, "");
+        return Finish();
       case WorkerState::kBackoff:
       case WorkerState::kCrashLoop:
       case WorkerState::kLost:
@@ -57,6 +55,25 @@ class Machine {
     w_.history = {};
     const bool waits = w_.state == WorkerState::kCrashLoop || w_.state == WorkerState::kBackoff;
     if (waits && w_.is_wanted) Launch();
+  }
+
+  void On(const Restart&) {
+    if (!w_.is_wanted) return;
+    w_.history = {};
+    switch (w_.state) {
+      case WorkerState::kStarting:
+      case WorkerState::kReady:
+        return Finish();
+      case WorkerState::kBackoff:
+      case WorkerState::kCrashLoop:
+        return Launch();
+      case WorkerState::kPending:   // a new process is on its way
+      case WorkerState::kDraining:  // it is ending already, and wanted: so is its successor
+      case WorkerState::kStopping:
+      case WorkerState::kStopped:
+      case WorkerState::kLost:  // nobody could prove its end
+        return;
+    }
   }
 
   void On(const Started& started) {
@@ -178,6 +195,12 @@ class Machine {
     w_.stalls.clear();
     w_.epochs.clear();
     w_.order = {};
+  }
+
+  // Without a stream there is no order to drain: TERM means the same to a worker.
+  void Finish() {
+    if (w_.is_attached) return Drain();
+    Terminate(limits_.drain_timeout + limits_.term_timeout, "");
   }
 
   void Drain() {

@@ -24,6 +24,7 @@ inline constexpr int kBadConfigurationExit = 78;
 struct Want {};         // the plan has a place for it
 struct Retire {};       // the plan has none
 struct ResetBudget {};  // a person gives it another chance
+struct Restart {};      // a person wants another process, once this one has finished
 struct Started {
   int64_t pid = 0;
 };
@@ -58,8 +59,8 @@ struct StacksCaptured {
 };
 struct Tick {};  // time has passed
 
-using WorkerEvent = std::variant<Want, Retire, ResetBudget, Started, StartFailed, Adopted, Attached,
-                                 Reported, Detached, Exited, StacksCaptured, Tick>;
+using WorkerEvent = std::variant<Want, Retire, ResetBudget, Restart, Started, StartFailed, Adopted,
+                                 Attached, Reported, Detached, Exited, StacksCaptured, Tick>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -67,6 +68,7 @@ struct Spawn {
   WorkerKey worker;
   wire::Role role = wire::Role::kIngest;
   Generation generation;
+  bool is_paused = false;  // takes nothing until an order says otherwise
 };
 struct Signal {
   WorkerKey worker;
@@ -86,7 +88,7 @@ struct SendOrder {
 struct Note {
   bool is_warning = false;
   std::string event;  // "worker ready"
-  WorkerKey worker;
+  WorkerKey worker;   // slot -1: the whole pool
   Generation generation;
   std::string detail;  // may be empty
 };
@@ -100,14 +102,15 @@ struct WorkerTransition {
 // Decides what happens to one worker. Same arguments, same answer. A combination of state and event
 // that means nothing changes nothing (worker_machine_test.cc has the whole table).
 //
-//   PENDING ─Started→ STARTING ─first report that says ready→ READY ─Retire→ DRAINING
+//   PENDING ─Started→ STARTING ─first report that says ready→ READY ─Retire, Restart→ DRAINING
 //      ↑ ↖──────────────┐  │                │                    │ deadline
 //      │  BACKOFF ←──── death ←─────────────┘                    ↓
 //      └─ STOPPED ←──── death ←──────────────────────────── STOPPING (TERM, deadline, KILL)
 //      CRASH_LOOP ←──── death with the budget spent, or with exit code 78
 //
 // An unhealthy worker goes to STOPPING as well, where its stacks are captured before TERM; its
-// death then counts as one. A successor is spawned only from a state without a process.
+// death then counts as one. A successor is spawned only from a state without a process: at once
+// after an end that was asked for, if the worker is still wanted (Restart).
 WorkerTransition Step(Worker worker, const WorkerEvent& event, Instant now, const Limits& limits);
 
 // When the worker wants its next Tick at the latest; kNever: only events matter.

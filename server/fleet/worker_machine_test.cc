@@ -112,8 +112,8 @@ class Driver {
 struct Row {
   S state;
   // Next states, in the order of the columns below.
-  S want, retire, reset, started, start_failed, adopted, attached, ready, detached, exit0, exit78,
-      tick;
+  S want, retire, reset, restart, started, start_failed, adopted, attached, ready, detached, exit0,
+      exit78, tick;
   // StacksCaptured changes no state: who waits for it is in STOPPING, and stays there.
 };
 
@@ -128,6 +128,7 @@ TEST_P(WorkerTableTest, EveryStateTimesEveryEvent) {
   EXPECT_EQ(after(Want{}), row.want) << "Want";
   EXPECT_EQ(after(Retire{}), row.retire) << "Retire";
   EXPECT_EQ(after(ResetBudget{}), row.reset) << "ResetBudget";
+  EXPECT_EQ(after(Restart{}), row.restart) << "Restart";
   EXPECT_EQ(after(Started{43}), row.started) << "Started";
   EXPECT_EQ(after(StartFailed{"x"}), row.start_failed) << "StartFailed";
   EXPECT_EQ(after(Adopted{44, Generation{5}}), row.adopted) << "Adopted";
@@ -144,16 +145,16 @@ TEST_P(WorkerTableTest, EveryStateTimesEveryEvent) {
 
 // clang-format off
 INSTANTIATE_TEST_SUITE_P(All, WorkerTableTest, ::testing::Values(
-    //   state          want          retire        reset         started       start_failed  adopted       attached      ready         detached      exit0         exit78        tick
-    Row{S::kPending,   S::kPending,  S::kPending,  S::kPending,  S::kStarting, S::kBackoff,  S::kStarting, S::kPending,  S::kPending,  S::kPending,  S::kPending,  S::kPending,  S::kPending},
-    Row{S::kStarting,  S::kStarting, S::kStopping, S::kStarting, S::kStarting, S::kStarting, S::kStarting, S::kStarting, S::kReady,    S::kStarting, S::kBackoff,  S::kCrashLoop, S::kStarting},
-    Row{S::kReady,     S::kReady,    S::kDraining, S::kReady,    S::kReady,    S::kReady,    S::kReady,    S::kReady,    S::kReady,    S::kReady,    S::kBackoff,  S::kCrashLoop, S::kReady},
-    Row{S::kDraining,  S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kStopped,  S::kStopped,  S::kDraining},
-    Row{S::kStopping,  S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopped,  S::kStopped,  S::kStopping},
-    Row{S::kStopped,   S::kPending,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopping, S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped},
-    Row{S::kBackoff,   S::kBackoff,  S::kStopped,  S::kPending,  S::kBackoff,  S::kBackoff,  S::kStarting, S::kBackoff,  S::kBackoff,  S::kBackoff,  S::kBackoff,  S::kBackoff,  S::kBackoff},
-    Row{S::kCrashLoop, S::kCrashLoop, S::kStopped, S::kPending,  S::kCrashLoop, S::kCrashLoop, S::kStarting, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop},
-    Row{S::kLost,      S::kLost,     S::kStopped,  S::kLost,     S::kLost,     S::kLost,     S::kStarting, S::kLost,     S::kLost,     S::kLost,     S::kLost,     S::kLost,     S::kLost}),
+    //   state          want          retire        reset         restart       started       start_failed  adopted       attached      ready         detached      exit0         exit78        tick
+    Row{S::kPending,   S::kPending,  S::kPending,  S::kPending,  S::kPending,  S::kStarting, S::kBackoff,  S::kStarting, S::kPending,  S::kPending,  S::kPending,  S::kPending,  S::kPending,  S::kPending},
+    Row{S::kStarting,  S::kStarting, S::kStopping, S::kStarting, S::kStopping, S::kStarting, S::kStarting, S::kStarting, S::kStarting, S::kReady,    S::kStarting, S::kBackoff,  S::kCrashLoop, S::kStarting},
+    Row{S::kReady,     S::kReady,    S::kDraining, S::kReady,    S::kDraining, S::kReady,    S::kReady,    S::kReady,    S::kReady,    S::kReady,    S::kReady,    S::kBackoff,  S::kCrashLoop, S::kReady},
+    Row{S::kDraining,  S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kDraining, S::kStopped,  S::kStopped,  S::kDraining},
+    Row{S::kStopping,  S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopping, S::kStopped,  S::kStopped,  S::kStopping},
+    Row{S::kStopped,   S::kPending,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopping, S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped,  S::kStopped},
+    Row{S::kBackoff,   S::kBackoff,  S::kStopped,  S::kPending,  S::kPending,  S::kBackoff,  S::kBackoff,  S::kStarting, S::kBackoff,  S::kBackoff,  S::kBackoff,  S::kBackoff,  S::kBackoff,  S::kBackoff},
+    Row{S::kCrashLoop, S::kCrashLoop, S::kStopped, S::kPending,  S::kPending,  S::kCrashLoop, S::kCrashLoop, S::kStarting, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop, S::kCrashLoop},
+    Row{S::kLost,      S::kLost,     S::kStopped,  S::kLost,     S::kLost,     S::kLost,     S::kLost,     S::kStarting, S::kLost,     S::kLost,     S::kLost,     S::kLost,     S::kLost,     S::kLost}),
     [](const auto& row) { return StateName(row.param.state); });
 // clang-format on
 
@@ -337,6 +338,33 @@ TEST(WorkerMachineTest, ABadConfigurationIsNeverRetried) {
   EXPECT_EQ(d.Spawns(), 0);
   d.Do(ResetBudget{});
   EXPECT_EQ(d.Spawns(), 1);
+}
+
+TEST(WorkerMachineTest, ARestartedWorkerFinishesEndsAndStartsAnew) {
+  Driver d = Driver::In(S::kReady);
+  d.Do(Restart{});
+  EXPECT_EQ(d.worker.state, S::kDraining);
+  EXPECT_TRUE(d.worker.is_wanted);
+  EXPECT_EQ(d.Spawns(), 0) << "not before its end is proven";
+  d.Do(Driver::Exit(0));
+  EXPECT_EQ(d.worker.state, S::kPending);
+  EXPECT_EQ(d.Spawns(), 1);
+  EXPECT_TRUE(d.worker.history.deaths.empty());
+}
+
+TEST(WorkerMachineTest, ARestartOfWhatIsNotWantedStartsNothing) {
+  Driver d = Driver::In(S::kDraining);
+  d.Do(Restart{}).Do(Driver::Exit(0));
+  EXPECT_EQ(d.worker.state, S::kStopped);
+  EXPECT_EQ(Driver::In(S::kCrashLoop).Do(Retire{}).Do(Restart{}).worker.state, S::kStopped);
+}
+
+TEST(WorkerMachineTest, ARestartOfAnUnhealthyWorkerGivesItANewBudget) {
+  Driver d = Driver::In(S::kBackoff);
+  ASSERT_FALSE(d.worker.history.deaths.empty());
+  d.Do(Restart{});
+  EXPECT_EQ(d.Spawns(), 1);
+  EXPECT_TRUE(d.worker.history.deaths.empty());
 }
 
 TEST(WorkerMachineTest, ABudgetSpentIsACrashLoop) {

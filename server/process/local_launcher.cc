@@ -78,7 +78,7 @@ std::string LocalLauncher::OutputPath(const fleet::WorkerKey& worker) const {
 
 std::vector<std::string> WorkerArguments(const LocalLauncherOptions& options,
                                          const supervisor::LaunchSpec& spec) {
-  return {
+  std::vector<std::string> arguments = {
       absl::StrCat("--role=", spec.role == wire::Role::kIngest ? "ingest" : "flush"),
       absl::StrCat("--pool=", spec.worker.pool),
       absl::StrCat("--slot=", spec.worker.slot),
@@ -86,6 +86,8 @@ std::vector<std::string> WorkerArguments(const LocalLauncherOptions& options,
       absl::StrCat("--config=", options.config_file),
       absl::StrCat("--gateway=", options.gateway),
   };
+  if (spec.is_paused) arguments.emplace_back("--paused");
+  return arguments;
 }
 
 }  // namespace spillway::process

@@ -43,6 +43,19 @@ absl::Status NotFound(absl::string_view reason, absl::string_view name) {
 
 absl::Status PoolNotFound(absl::string_view name) { return NotFound("POOL_NOT_FOUND", name); }
 
+absl::Status CheckRequestId(const std::string& id) {
+  if (id.size() <= kMaxRequestIdBytes) return absl::OkStatus();
+  return supervisor::Refusal(
+      absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+      absl::StrCat("request_id: expected at most ", kMaxRequestIdBytes, " bytes"));
+}
+
+// A scope of a newer client may mean less than all.
+fleet::RestartScope ScopeOf(v1::RestartScope scope) {
+  const bool is_all = scope == v1::RESTART_SCOPE_UNSPECIFIED || scope == v1::RESTART_SCOPE_ALL;
+  return is_all ? fleet::RestartScope::kAll : fleet::RestartScope::kFailed;
+}
+
 class WatchFleetStream final : public SnapshotStream<v1::WatchFleetResponse> {
  public:
   explicit WatchFleetStream(const Clock& clock) : clock_(clock) {}
@@ -216,14 +229,81 @@ grpc::ServerUnaryReactor* FleetService::ResizePool(Context* context,
       response);
 }
 
+grpc::ServerUnaryReactor* FleetService::PausePool(Context* context,
+                                                  const v1::PausePoolRequest* request,
+                                                  v1::Pool* response) {
+  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
+  if (!name.ok()) return Finish(context, name.status());
+  return Change(
+      context, *request, request->request_id(),
+      [this, name = *std::move(name)](supervisor::Origin origin, PoolDone done) {
+        fleet_.Pause(name, std::move(origin), std::move(done));
+      },
+      response);
+}
+
+grpc::ServerUnaryReactor* FleetService::ResumePool(Context* context,
+                                                   const v1::ResumePoolRequest* request,
+                                                   v1::Pool* response) {
+  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
+  if (!name.ok()) return Finish(context, name.status());
+  return Change(
+      context, *request, request->request_id(),
+      [this, name = *std::move(name)](supervisor::Origin origin, PoolDone done) {
+        fleet_.Resume(name, std::move(origin), std::move(done));
+      },
+      response);
+}
+
+grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,
+                                                    const v1::RestartPoolRequest* request,
+                                                    v1::Pool* response) {
+  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
+  if (!name.ok()) return Finish(context, name.status());
+  supervisor::RestartRequest restart;
+  restart.pool = *std::move(name);
+  restart.scope = ScopeOf(request->scope());
+  if (request->has_max_unavailable()) restart.max_unavailable = request->max_unavailable();
+  return Change(
+      context, *request, request->request_id(),
+      [this, restart = std::move(restart)](supervisor::Origin origin, PoolDone done) mutable {
+        restart.origin = std::move(origin);
+        fleet_.Restart(std::move(restart), std::move(done));
+      },
+      response);
+}
+
+grpc::ServerUnaryReactor* FleetService::RestartWorker(Context* context,
+                                                      const v1::RestartWorkerRequest* request,
+                                                      v1::Worker* response) {
+  const absl::StatusOr<fleet::WorkerKey> key = ParseWorkerName("name", request->name());
+  if (!key.ok()) return Finish(context, key.status());
+  if (const absl::Status status = CheckRequestId(request->request_id()); !status.ok()) {
+    return Finish(context, status);
+  }
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  // `response` and `reactor` live until Finish.
+  PoolDone answer = [this, reactor, response, key = *key](const absl::StatusOr<PoolView>& pool) {
+    const supervisor::SnapshotPtr snapshot = fleet_.Snapshot();  // shows the change
+    const supervisor::WorkerView* worker = supervisor::FindWorker(*snapshot, key);
+    if (pool.ok() && worker != nullptr) *response = ToMessage(*worker, clock_.Now());
+    reactor->Finish(ToGrpcStatus(pool.status()));
+  };
+  Run(
+      *context, *request, request->request_id(),
+      [this, key = *key](supervisor::Origin origin, PoolDone done) {
+        fleet_.RestartWorker(key, std::move(origin), std::move(done));
+      },
+      std::move(answer));
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* FleetService::Change(Context* context,
                                                const google::protobuf::Message& request,
                                                const std::string& request_id, Perform perform,
                                                v1::Pool* response) {
-  if (request_id.size() > kMaxRequestIdBytes) {
-    return Finish(context, supervisor::Refusal(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
-                                               absl::StrCat("request_id: expected at most ",
-                                                            kMaxRequestIdBytes, " bytes")));
+  if (const absl::Status status = CheckRequestId(request_id); !status.ok()) {
+    return Finish(context, status);
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // `response` and `reactor` live until Finish.
@@ -231,15 +311,20 @@ grpc::ServerUnaryReactor* FleetService::Change(Context* context,
     if (pool.ok()) *response = ToMessage(*pool, clock_.Now());
     reactor->Finish(ToGrpcStatus(pool.status()));
   };
+  Run(*context, request, request_id, std::move(perform), std::move(done));
+  return reactor;
+}
+
+void FleetService::Run(const Context& context, const google::protobuf::Message& request,
+                       const std::string& request_id, Perform perform, PoolDone answer) {
   const std::string fingerprint =
       absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString());
   requests_.Run(
       request_id, fingerprint,
       [perform = std::move(perform),
-       origin = supervisor::Origin{ActorOf(*context), request_id, fingerprint}](
-          PoolDone answer) mutable { std::move(perform)(std::move(origin), std::move(answer)); },
-      std::move(done));
-  return reactor;
+       origin = supervisor::Origin{ActorOf(context), request_id, fingerprint}](
+          PoolDone done) mutable { std::move(perform)(std::move(origin), std::move(done)); },
+      std::move(answer));
 }
 
 ServerService::ServerService(ServerDescription description, supervisor::FleetControl& fleet,

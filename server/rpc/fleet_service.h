@@ -36,6 +36,14 @@ class FleetService final : public v1::FleetService::CallbackService {
                   v1::Pool* response) override;
   Unary* ResizePool(Context* context, const v1::ResizePoolRequest* request,
                     v1::Pool* response) override;
+  Unary* PausePool(Context* context, const v1::PausePoolRequest* request,
+                   v1::Pool* response) override;
+  Unary* ResumePool(Context* context, const v1::ResumePoolRequest* request,
+                    v1::Pool* response) override;
+  Unary* RestartPool(Context* context, const v1::RestartPoolRequest* request,
+                     v1::Pool* response) override;
+  Unary* RestartWorker(Context* context, const v1::RestartWorkerRequest* request,
+                       v1::Worker* response) override;
   Unary* GetWorker(Context* context, const v1::GetWorkerRequest* request,
                    v1::Worker* response) override;
   Unary* ListWorkers(Context* context, const v1::ListWorkersRequest* request,
@@ -55,6 +63,10 @@ class FleetService final : public v1::FleetService::CallbackService {
   // Performs a change once per request id and finishes the call with the pool.
   Unary* Change(Context* context, const google::protobuf::Message& request,
                 const std::string& request_id, Perform perform, v1::Pool* response);
+
+  // The same, finished by `answer`.
+  void Run(const Context& context, const google::protobuf::Message& request,
+           const std::string& request_id, Perform perform, supervisor::PoolDone answer);
 
   supervisor::FleetControl& fleet_;
   const Clock& clock_;

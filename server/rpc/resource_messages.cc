@@ -82,6 +82,34 @@ v1::PoolState ToProto(PoolState state) {
   return v1::POOL_STATE_STOPPED;
 }
 
+v1::RestartState ToProto(fleet::PoolRestart::State state) {
+  switch (state) {
+    case fleet::PoolRestart::State::kUnderWay:
+      return v1::RESTART_STATE_UNDER_WAY;
+    case fleet::PoolRestart::State::kDone:
+      return v1::RESTART_STATE_DONE;
+    case fleet::PoolRestart::State::kHalted:
+      return v1::RESTART_STATE_HALTED;
+    case fleet::PoolRestart::State::kCancelled:
+      return v1::RESTART_STATE_CANCELLED;
+  }
+  return v1::RESTART_STATE_HALTED;
+}
+
+v1::PoolRestart RestartMessage(const fleet::PoolRestart& restart) {
+  v1::PoolRestart message;
+  message.set_number(restart.number);
+  message.set_state(ToProto(restart.state));
+  message.set_scope(restart.scope == fleet::RestartScope::kAll ? v1::RESTART_SCOPE_ALL
+                                                               : v1::RESTART_SCOPE_FAILED);
+  message.set_max_unavailable(restart.max_unavailable);
+  message.set_replaced(restart.replaced);
+  message.set_replacing(static_cast<int32_t>(restart.replacing.size()));
+  message.set_waiting(static_cast<int32_t>(restart.waiting.size()));
+  message.set_detail(restart.detail);
+  return message;
+}
+
 // The default Instant means never.
 bool WasSeen(Instant at) { return at != Instant(); }
 
@@ -122,6 +150,8 @@ v1::Pool ToMessage(const supervisor::PoolView& pool, Instant now) {
                               : v1::SCALE_OWNER_EXTERNAL);
   message.set_etag(pool.etag);
   *message.mutable_health() = HealthMessage(pool.health, now);
+  if (pool.restart) *message.mutable_restart() = RestartMessage(*pool.restart);
+  message.set_paused(pool.paused);
   return message;
 }
 
@@ -146,6 +176,7 @@ v1::Worker ToMessage(const supervisor::WorkerView& worker, Instant now) {
     message.set_memory_bytes(worker.report->memory_bytes);
     if (worker.role == wire::Role::kIngest)
       *message.mutable_compression() = wire::ToProto(worker.report->compression);
+    message.set_is_paused(worker.report->is_paused);
   }
   return message;
 }

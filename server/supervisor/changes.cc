@@ -25,6 +25,61 @@ void Supervisor::Core::StartOrStop(std::string pool, bool start, Origin origin, 
            .done = std::move(done)});
 }
 
+void Supervisor::Core::Act(const char* action, fleet::Event verb, std::string pool, Origin origin,
+                           PoolDone done) {
+  Enqueue({.action = action,
+           .pool = std::move(pool),
+           .verb = std::move(verb),
+           .origin = std::move(origin),
+           .done = std::move(done)});
+}
+
+void Supervisor::Core::Restart(RestartRequest request, PoolDone done) {
+  const bool is_all = request.scope == fleet::RestartScope::kAll;
+  Enqueue({.action = "RestartPool",
+           .pool = request.pool,
+           .verb = fleet::PoolRestarted{request.pool, request.scope, request.max_unavailable},
+           .detail = absl::StrCat(is_all ? "all" : "failed", " workers, at most ",
+                                  request.max_unavailable, " unavailable"),
+           .origin = std::move(request.origin),
+           .done = std::move(done)});
+}
+
+void Supervisor::Core::RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) {
+  Enqueue({.action = "RestartWorker",
+           .pool = worker.pool,
+           .verb = fleet::WorkerRestarted{worker},
+           .worker = worker,
+           .origin = std::move(origin),
+           .done = std::move(done)});
+}
+
+absl::Status Supervisor::Core::CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const {
+  if (wanted.worker) {
+    const std::string name = fleet::WorkerName(*wanted.worker);
+    const auto worker = fleet_.workers.find(*wanted.worker);
+    if (worker == fleet_.workers.end()) {
+      return Refusal(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
+                     absl::StrCat(name, ": there is no such worker"));
+    }
+    if (!worker->second.is_wanted) {
+      return Refusal(absl::StatusCode::kFailedPrecondition, "WORKER_NOT_WANTED",
+                     absl::StrCat(name, ": is going away; its pool has no place for it"));
+    }
+  }
+  const auto* restart = std::get_if<fleet::PoolRestarted>(&*wanted.verb);
+  if (restart != nullptr && restart->max_unavailable < 1) {
+    return Refusal(
+        absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+        absl::StrCat("max_unavailable: ", restart->max_unavailable, ": expected 1 or more"));
+  }
+  if (pool.state == fleet::PoolState::kStopped) {
+    return Refusal(absl::StatusCode::kFailedPrecondition, "POOL_STOPPED",
+                   absl::StrCat(fleet::PoolName(pool.name), ": is stopped; start it first"));
+  }
+  return absl::OkStatus();
+}
+
 void Supervisor::Core::Enqueue(Wanted wanted) {
   if (changes_.size() >= kMaxWaitingChanges) {
     return wanted.done(Refusal(absl::StatusCode::kResourceExhausted, "TOO_MANY_CHANGES",
@@ -60,6 +115,10 @@ void Supervisor::Core::TakeNext() {
 absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const {
   const absl::StatusOr<const fleet::Pool*> pool = FindPool(wanted.pool);
   if (!pool.ok()) return pool.status();
+  if (wanted.verb) {
+    if (absl::Status status = CheckVerb(wanted, **pool); !status.ok()) return status;
+    return *wanted.verb;
+  }
   if (!wanted.resize) {
     if (wanted.start) return fleet::PoolStarted{wanted.pool};
     return fleet::PoolStopped{wanted.pool};
@@ -75,7 +134,7 @@ void Supervisor::Core::Refuse(Wanted wanted, const absl::Status& status) {
     record::Event event;
     event.actor = wanted.origin.actor;
     event.action = wanted.action;
-    event.target = fleet::PoolName(wanted.pool);
+    event.target = wanted.worker ? fleet::WorkerName(*wanted.worker) : fleet::PoolName(wanted.pool);
     if (wanted.resize) event.after = absl::StrCat("desired ", wanted.resize->desired);
     event.outcome = RefusalReason(status);
     event.detail = std::string(status.message());
@@ -101,7 +160,8 @@ record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Eve
   entry.time = now;
   entry.actor = wanted.origin.actor;
   entry.action = wanted.action;
-  entry.target = fleet::PoolName(wanted.pool);
+  entry.target = wanted.worker ? fleet::WorkerName(*wanted.worker) : fleet::PoolName(wanted.pool);
+  entry.detail = wanted.detail;
   entry.before = WishText(WishOf(pool));
   entry.after = WishText(WishOf(wished));
   entry.outcome = "OK";

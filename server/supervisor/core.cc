@@ -53,6 +53,7 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       pool.min = wish.sizes.min;
       pool.max = wish.sizes.max;
       pool.state = StateOf(wish.state);
+      pool.is_state_said = true;  // by the record, which knows better than the workers
     }
   }
   discovery_.topic = config.input.topic;
@@ -119,8 +120,9 @@ void Supervisor::Core::HandleEvents() {
 }
 
 void Supervisor::Core::Perform(const fleet::Spawn& spawn) {
-  auto process = parts_.launcher.Launch({spawn.worker, spawn.role, spawn.generation},
-                                        ExitHandler(spawn.worker, spawn.generation));
+  auto process =
+      parts_.launcher.Launch({spawn.worker, spawn.role, spawn.generation, spawn.is_paused},
+                             ExitHandler(spawn.worker, spawn.generation));
   if (!process.ok()) {
     const std::string why(process.status().message());
     return Apply(fleet::OfWorker{spawn.worker, spawn.generation, fleet::StartFailed{why}});
@@ -160,6 +162,11 @@ void Supervisor::Core::Perform(const fleet::SendOrder& order) {
 }
 
 void Supervisor::Core::Perform(const fleet::Note& note) {
+  const bool is_of_pool = note.worker.slot < 0;
+  if (is_of_pool) {
+    return Log(note.is_warning ? LogLevel::kWarning : LogLevel::kInfo, note.event,
+               {{"pool", fleet::PoolName(note.worker.pool)}, {"detail", note.detail}});
+  }
   Log(note.is_warning ? LogLevel::kWarning : LogLevel::kInfo, note.event,
       {{"worker", fleet::WorkerName(note.worker)},
        {"generation", note.generation.value},

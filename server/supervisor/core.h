@@ -41,6 +41,10 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void Subscribe(std::shared_ptr<Listening> listening);
   void Resize(ResizeRequest request, PoolDone done);
   void StartOrStop(std::string pool, bool start, Origin origin, PoolDone done);
+  // A verb that a stopped pool does not know.
+  void Act(const char* action, fleet::Event verb, std::string pool, Origin origin, PoolDone done);
+  void Restart(RestartRequest request, PoolDone done);
+  void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);
 
   void Attach(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
@@ -69,13 +73,17 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
     const char* action = "";  // "ResizePool"
     std::string pool;
     std::optional<ResizeRequest> resize{};  // else:
+    std::optional<fleet::Event> verb{};     // one that a stopped pool does not know; else:
     bool start = false;
+    std::optional<fleet::WorkerKey> worker{};  // the verb is about this one of the pool
+    std::string detail{};                      // for the journal
     Origin origin{};
     PoolDone done{};
   };
   void Enqueue(Wanted wanted);
   void TakeNext();
   absl::StatusOr<fleet::Event> Plan(const Wanted& wanted) const;
+  absl::Status CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const;
   void Refuse(Wanted wanted, const absl::Status& status);
   void Record(Wanted wanted, fleet::Event event);
   record::Change ToRecord(const Wanted& wanted, const fleet::Event& event) const;

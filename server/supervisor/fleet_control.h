@@ -31,6 +31,13 @@ struct ResizeRequest {
   Origin origin{};
 };
 
+struct RestartRequest {
+  std::string pool;
+  fleet::RestartScope scope = fleet::RestartScope::kAll;
+  int32_t max_unavailable = 1;
+  Origin origin{};
+};
+
 // The pool as it is wished for now (observed follows later), or why not; a Snapshot taken after the
 // answer shows the change. A refusal carries a stable
 // reason: see RefusalReason. Called once, on the loop's thread: do not block in it.
@@ -66,6 +73,16 @@ class FleetControl {
   virtual void Start(std::string pool, Origin origin, PoolDone done) = 0;
   // NOT_FOUND / POOL_NOT_FOUND.
   virtual void Stop(std::string pool, Origin origin, PoolDone done) = 0;
+  // Both: NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION / POOL_STOPPED.
+  virtual void Pause(std::string pool, Origin origin, PoolDone done) = 0;
+  virtual void Resume(std::string pool, Origin origin, PoolDone done) = 0;
+  // Takes the place of a restart under way; the answer's `restart` has the number of this one.
+  // NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION / POOL_STOPPED; INVALID_ARGUMENT /
+  // OUT_OF_RANGE: max_unavailable is not positive.
+  virtual void Restart(RestartRequest request, PoolDone done) = 0;
+  // At once, with a new restart budget. Answers with its pool. NOT_FOUND / WORKER_NOT_FOUND;
+  // FAILED_PRECONDITION / WORKER_NOT_WANTED: it is going away.
+  virtual void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) = 0;
   // Walks one shard, or all, and compares with the counters; answers on the loop's thread, which
   // may take minutes. What could not be told is in the answer. NOT_FOUND / SHARD_NOT_FOUND;
   // UNAVAILABLE / SHARDS_UNKNOWN (none are known yet); RESOURCE_EXHAUSTED / TOO_MANY_AUDITS.

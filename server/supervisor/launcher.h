@@ -21,6 +21,7 @@ struct LaunchSpec {
   fleet::WorkerKey worker;
   wire::Role role = wire::Role::kIngest;
   Generation generation;
+  bool is_paused = false;  // takes nothing until an order says otherwise
 };
 
 // How a process ended.

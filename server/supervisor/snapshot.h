@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "config/config.h"
 #include "proto/wire/worker_report.h"
+#include "server/fleet/pool_work.h"
 #include "server/fleet/types.h"
 #include "server/supervisor/shard_audit.h"
 
@@ -33,9 +34,11 @@ struct PoolView {
   int32_t desired = 0, min = 0, max = 0;
   int32_t observed = 0;  // workers whose process exists
   int32_t ready = 0;     // READY and healthy
+  int32_t paused = 0;    // workers whose newest report says that they take nothing new
   config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
-  std::string etag;   // changes with every change of the wish
-  HealthView health;  // the worst of its workers'
+  std::string etag;                             // changes with every change of the wish
+  HealthView health;                            // the worst of its workers'
+  std::optional<fleet::PoolRestart> restart{};  // the last one, under way or not
 };
 
 struct WorkerView {

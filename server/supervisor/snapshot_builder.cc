@@ -37,10 +37,6 @@ int Badness(HealthState state) {
   return 2;
 }
 
-bool IsReady(const Worker& worker) {
-  return worker.state == WorkerState::kReady && worker.health.state == HealthState::kHealthy;
-}
-
 HealthView WorstHealth(const fleet::Pool& pool, const fleet::Fleet& fleet,
                        const Surroundings& around) {
   HealthView worst{HealthState::kHealthy, fleet::UnhealthyReason::kNone, "", around.wall,
@@ -177,7 +173,7 @@ std::optional<Check> ShardsCheck(const fleet::Fleet& fleet, const std::vector<Sh
                                  const Surroundings& around) {
   const bool is_flushing =
       std::any_of(fleet.pools.begin(), fleet.pools.end(), [](const auto& pool) {
-        return pool.role == wire::Role::kFlush && pool.state == PoolState::kRunning &&
+        return pool.role == wire::Role::kFlush && pool.state != PoolState::kStopped &&
                pool.desired > 0;
       });
   if (!is_flushing) return std::nullopt;
@@ -200,6 +196,12 @@ Check PoolCheck(const PoolView& pool, Instant now) {
     check.ok = false;
     check.detail =
         absl::StrCat(pool.ready, " of ", pool.desired, " workers ready; ", pool.health.evidence);
+  } else if (pool.state == PoolState::kPaused) {
+    check.detail = "paused";
+  }
+  if (pool.restart && pool.restart->state == fleet::PoolRestart::State::kHalted) {
+    absl::StrAppend(&check.detail, check.detail.empty() ? "" : "; ",
+                    "restart halted: ", pool.restart->detail);
   }
   return check;
 }
@@ -238,11 +240,13 @@ PoolView ToView(const fleet::Pool& pool, const fleet::Fleet& fleet, const Surrou
   for (const auto& [key, worker] : fleet.workers) {
     if (key.pool != pool.name) continue;
     view.observed += worker.has_process ? 1 : 0;
-    view.ready += IsReady(worker) ? 1 : 0;
+    view.ready += fleet::Serves(worker) ? 1 : 0;
+    view.paused += worker.report != nullptr && worker.report->is_paused ? 1 : 0;
   }
   view.scale_owner = pool.scale_owner;
   view.etag = EtagOf(pool, around.etag_salt);
   view.health = WorstHealth(pool, fleet, around);
+  view.restart = pool.restart;
   return view;
 }
 

@@ -52,6 +52,34 @@ void Supervisor::Stop(std::string pool, Origin origin, PoolDone done) {
   });
 }
 
+void Supervisor::Pause(std::string pool, Origin origin, PoolDone done) {
+  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
+                      done = std::move(done)]() mutable {
+    core->Act("PausePool", fleet::PoolPaused{pool}, pool, std::move(origin), std::move(done));
+  });
+}
+
+void Supervisor::Resume(std::string pool, Origin origin, PoolDone done) {
+  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
+                      done = std::move(done)]() mutable {
+    core->Act("ResumePool", fleet::PoolResumed{pool}, pool, std::move(origin), std::move(done));
+  });
+}
+
+void Supervisor::Restart(RestartRequest request, PoolDone done) {
+  core_->loop().Post(
+      [core = core_, request = std::move(request), done = std::move(done)]() mutable {
+        core->Restart(std::move(request), std::move(done));
+      });
+}
+
+void Supervisor::RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) {
+  core_->loop().Post([core = core_, worker = std::move(worker), origin = std::move(origin),
+                      done = std::move(done)]() mutable {
+    core->RestartWorker(std::move(worker), std::move(origin), std::move(done));
+  });
+}
+
 void Supervisor::Audit(std::optional<ShardId> shard, AuditDone done) {
   core_->loop().Post([core = core_, shard, done = std::move(done)]() mutable {
     core->Audit(shard, std::move(done));

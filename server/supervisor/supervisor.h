@@ -58,6 +58,10 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void Resize(ResizeRequest request, PoolDone done) override;
   void Start(std::string pool, Origin origin, PoolDone done) override;
   void Stop(std::string pool, Origin origin, PoolDone done) override;
+  void Pause(std::string pool, Origin origin, PoolDone done) override;
+  void Resume(std::string pool, Origin origin, PoolDone done) override;
+  void Restart(RestartRequest request, PoolDone done) override;
+  void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,

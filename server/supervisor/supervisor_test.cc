@@ -243,6 +243,89 @@ TEST_F(SupervisorTest, StopsAndStartsAPool) {
   EXPECT_TRUE(UntilState(0, WorkerState::kStarting));
 }
 
+TEST_F(SupervisorTest, RestartsAPoolWithItsProgressInThePool) {
+  Begin(testing::FlushPool(2));
+  FakeWorker& first = MakeReady(0);
+  MakeReady(1);
+  const auto begun =
+      Await([&](PoolDone done) { supervisor_->Restart({.pool = "flush"}, std::move(done)); });
+  ASSERT_TRUE(begun.ok()) << begun.status();
+  ASSERT_TRUE(begun->restart.has_value());
+  EXPECT_EQ(begun->restart->number, 1u);
+  EXPECT_TRUE(Until([&] { return first.IsToldToDrain(); }));
+  EXPECT_EQ(Find(1)->state, WorkerState::kReady);
+  launcher_.Exit(Find(0)->pid, 0);
+  MakeReady(0);
+  EXPECT_TRUE(UntilState(1, WorkerState::kDraining));
+  EXPECT_EQ(Now()->pools[0].restart->replaced, 1);
+  launcher_.Exit(Find(1)->pid, 0);
+  MakeReady(1);
+  EXPECT_EQ(Now()->pools[0].restart->state, fleet::PoolRestart::State::kDone);
+}
+
+TEST_F(SupervisorTest, AWorkerInACrashLoopWorksAgainByAPersonsHand) {
+  config::Config config = testing::FlushPool(1);
+  config.restart.max_restarts = 1;
+  config.restart.backoff.initial = std::chrono::milliseconds(1);
+  Begin(config);
+  for (const uint64_t generation : {1u, 2u}) {
+    ASSERT_TRUE(Until([&] {
+      return Find(0) != nullptr && Find(0)->generation.value == generation &&
+             Find(0)->state == WorkerState::kStarting;
+    }));
+    launcher_.Exit(Find(0)->pid, 1);
+  }
+  ASSERT_TRUE(UntilState(0, WorkerState::kCrashLoop));
+  const auto answer = Await([&](PoolDone done) {
+    supervisor_->RestartWorker({"flush", 0}, {}, std::move(done));
+  });
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  MakeReady(0);
+  EXPECT_EQ(Find(0)->restarts, 0);
+}
+
+TEST_F(SupervisorTest, APausedPoolIsReadyAndItsNextWorkerStartsPaused) {
+  Begin(testing::FlushPool(1));
+  FakeWorker& worker = MakeReady(0);
+  const auto paused =
+      Await([&](PoolDone done) { supervisor_->Pause("flush", {}, std::move(done)); });
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  EXPECT_EQ(paused->state, fleet::PoolState::kPaused);
+  EXPECT_TRUE(Until([&] { return worker.OrderedShards().size() == 4; }));
+  EXPECT_TRUE(FindCheck("pool/flush")->ok);
+  EXPECT_EQ(FindCheck("pool/flush")->detail, "paused");
+  ASSERT_TRUE(Resize({.pool = "flush", .desired = 2}).ok());
+  ASSERT_TRUE(UntilState(1, WorkerState::kStarting));
+  EXPECT_TRUE(launcher_.entries.at(Find(1)->pid).spec.is_paused);
+  const auto resumed =
+      Await([&](PoolDone done) { supervisor_->Resume("flush", {}, std::move(done)); });
+  EXPECT_EQ(resumed->state, fleet::PoolState::kRunning);
+}
+
+TEST_F(SupervisorTest, RefusesVerbsWithStableReasons) {
+  Begin(testing::FlushPool(1));
+  const auto restart = [&](const RestartRequest& request) {
+    return RefusalReason(
+        Await([&](PoolDone done) { supervisor_->Restart(request, std::move(done)); }).status());
+  };
+  const auto restart_worker = [&](const fleet::WorkerKey& worker) {
+    return RefusalReason(Await([&](PoolDone done) {
+                           supervisor_->RestartWorker(worker, {}, std::move(done));
+                         }).status());
+  };
+  EXPECT_EQ(restart({.pool = "none"}), "POOL_NOT_FOUND");
+  EXPECT_EQ(restart({.pool = "flush", .max_unavailable = 0}), "OUT_OF_RANGE");
+  EXPECT_EQ(restart_worker({"flush", 3}), "WORKER_NOT_FOUND");
+  EXPECT_EQ(restart_worker({"none", 0}), "POOL_NOT_FOUND");
+  MakeReady(0);
+  ASSERT_TRUE(Await([&](PoolDone done) { supervisor_->Stop("flush", {}, std::move(done)); }).ok());
+  EXPECT_EQ(restart({.pool = "flush"}), "POOL_STOPPED");
+  EXPECT_EQ(restart_worker({"flush", 0}), "WORKER_NOT_WANTED");
+  const auto pause =
+      Await([&](PoolDone done) { supervisor_->Pause("flush", {}, std::move(done)); });
+  EXPECT_EQ(RefusalReason(pause.status()), "POOL_STOPPED");
+}
+
 TEST_F(SupervisorTest, DrainEndsEveryoneAndRefusesOrdersMeanwhile) {
   Begin(testing::FlushPool(2));
   FakeWorker& worker = MakeReady(0);

@@ -159,7 +159,10 @@ INSTANTIATE_TEST_SUITE_P(
             GoldenRow{"get_worker", {"get", "workers", "flush/1"}},
             GoldenRow{"get_shards", {"get", "shards"}},
             GoldenRow{"get_shard", {"get", "shards", "0"}}, GoldenRow{"start", {"start", "flush"}},
-            GoldenRow{"stop", {"stop", "flush"}}, GoldenRow{"resize", {"resize", "flush", "2"}},
+            GoldenRow{"stop", {"stop", "flush"}}, GoldenRow{"pause", {"pause", "flush"}},
+            GoldenRow{"resume", {"resume", "flush"}}, GoldenRow{"restart", {"restart", "flush"}},
+            GoldenRow{"restart_worker", {"restart", "flush/0"}},
+            GoldenRow{"resize", {"resize", "flush", "2"}},
             GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
             GoldenRow{"audit", {"audit"}}, GoldenRow{"events", {"events"}},
             GoldenRow{"get_events", {"get", "events"}}, GoldenRow{"deaths", {"deaths"}},
@@ -233,6 +236,8 @@ TEST_F(CommandLineTest, HelpHasExamplesAndEndsWell) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
                                                     {"resize", "--help"},
                                                     {"get", "--help"},
+                                                    {"restart", "--help"},
+                                                    {"pause", "--help"},
                                                     {"wait", "--help"}}) {
     const Result result = Run(arguments);
     EXPECT_EQ(result.code, kExitDone);
@@ -247,6 +252,9 @@ TEST_F(CommandLineTest, UsageErrorsEndWithTwo) {
                                                     {"resize", "flush"},
                                                     {"resize", "flush", "many"},
                                                     {"resize", "flush", "-1"},
+                                                    {"restart"},
+                                                    {"restart", "flush", "--max-unavailable", "0"},
+                                                    {"restart", "flush/0", "--failed"},
                                                     {"wait", "flush"},
                                                     {"wait", "flush", "--for", "luck"},
                                                     {"get", "pools", "-o", "xml"},
@@ -375,6 +383,77 @@ TEST_F(CommandLineTest, ResizeWaitsUntilTheFleetHasTheNewSize) {
   EXPECT_EQ(result.code, kExitDone) << result.err;
   EXPECT_THAT(result.err, HasSubstr("flush: 3 of 3 ready, 3 running, HEALTHY\n"));
   EXPECT_THAT(result.out, HasSubstr("flush  flush  RUNNING  3        3      HEALTHY"));
+}
+
+TEST_F(CommandLineTest, RestartPassesItsOptionsOnAndWaitsForItsOwnNumber) {
+  supervisor::RestartRequest seen;
+  supervisor::FleetSnapshot done = Settled();
+  done.pools[1].restart.emplace();
+  done.pools[1].restart->number = 3;
+  done.pools[1].restart->state = fleet::PoolRestart::State::kDone;
+  done.pools[1].restart->replaced = 2;
+  fleet_.OnRestart([&](const supervisor::RestartRequest& request) -> FakeFleet::ChangeResult {
+    seen = request;
+    fleet_.Publish(done);
+    return done.pools[1];
+  });
+
+  const Result result =
+      Run({"restart", "flush", "--failed", "--max-unavailable", "2", "--wait", "-o", "wide"});
+
+  EXPECT_EQ(result.code, kExitDone) << result.err;
+  EXPECT_EQ(seen.pool, "flush");
+  EXPECT_EQ(seen.scope, fleet::RestartScope::kFailed);
+  EXPECT_EQ(seen.max_unavailable, 2);
+  EXPECT_EQ(result.err, "flush: 2 of 2 replaced\n");
+  EXPECT_THAT(result.out, HasSubstr("restart DONE, 2 of 2 replaced"));
+}
+
+TEST_F(CommandLineTest, AHaltedRestartFailsWithItsReason) {
+  supervisor::FleetSnapshot halted = Settled();
+  halted.pools[1].restart.emplace();
+  halted.pools[1].restart->number = 1;
+  halted.pools[1].restart->state = fleet::PoolRestart::State::kHalted;
+  halted.pools[1].restart->waiting[1] = Generation{1};
+  halted.pools[1].restart->detail = "pools/flush/workers/0 is CRASH_LOOP: exited with 1";
+  fleet_.OnRestart([&](const supervisor::RestartRequest&) -> FakeFleet::ChangeResult {
+    fleet_.Publish(halted);
+    return halted.pools[1];
+  });
+
+  const Result result = Run({"restart", "flush", "--wait"});
+
+  EXPECT_EQ(result.code, kExitFailed);
+  EXPECT_EQ(result.err,
+            "spillway: HALTED: flush: 0 of 1 replaced, pools/flush/workers/0 is CRASH_LOOP: "
+            "exited with 1\n");
+}
+
+TEST_F(CommandLineTest, RestartOfAWorkerAndPausesReachTheFleet) {
+  EXPECT_EQ(Run({"restart", "pools/flush/workers/0"}).code, kExitDone);
+  EXPECT_EQ(Run({"restart", "flush/0", "--wait"}).code, kExitDone);
+  EXPECT_EQ(Run({"pause", "flush"}).code, kExitDone);
+  EXPECT_EQ(Run({"resume", "flush", "--wait"}).code, kExitDone);
+  EXPECT_THAT(fleet_.verbs(), ::testing::ElementsAre("restart flush/0", "restart flush/0",
+                                                     "pause flush", "resume flush"));
+}
+
+TEST_F(CommandLineTest, PauseWaitsUntilNothingIsInFlight) {
+  supervisor::FleetSnapshot paused = Settled();
+  paused.pools[1].state = fleet::PoolState::kPaused;
+  paused.pools[1].paused = 2;
+  fleet_.Publish(paused);
+  EXPECT_EQ(Run({"pause", "flush", "--wait", "--timeout", "50ms"}).code, kExitTimedOut);
+  for (auto& shard : paused.shards) {
+    if (shard.flush) shard.flush->in_flight = 0;
+  }
+  fleet_.Publish(paused);
+
+  const Result result = Run({"pause", "flush", "--wait"});
+
+  EXPECT_EQ(result.code, kExitDone);
+  EXPECT_EQ(result.err, "flush: PAUSED, 2 of 2 paused, 0 parts in flight\n");
+  EXPECT_EQ(Run({"wait", "flush", "--for", "healthy"}).code, kExitRefused);
 }
 
 TEST_F(CommandLineTest, StopWaitsUntilNoProcessIsLeft) {

@@ -58,6 +58,10 @@ void FakeFleet::OnStop(std::function<ChangeResult(const std::string&)> answer) {
   MutexLock lock(&mutex_);
   on_stop_ = std::move(answer);
 }
+void FakeFleet::OnRestart(std::function<ChangeResult(const supervisor::RestartRequest&)> answer) {
+  MutexLock lock(&mutex_);
+  on_restart_ = std::move(answer);
+}
 void FakeFleet::OnAttach(std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> answer) {
   MutexLock lock(&mutex_);
   on_attach_ = std::move(answer);
@@ -162,6 +166,43 @@ void FakeFleet::Stop(std::string pool, supervisor::Origin, supervisor::PoolDone 
     answer = on_stop_;
   }
   done(answer ? answer(pool) : Present(pool));
+}
+
+void FakeFleet::Pause(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
+  Remember("pause " + pool);
+  done(Present(pool));
+}
+
+void FakeFleet::Resume(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
+  Remember("resume " + pool);
+  done(Present(pool));
+}
+
+void FakeFleet::Restart(supervisor::RestartRequest request, supervisor::PoolDone done) {
+  std::function<ChangeResult(const supervisor::RestartRequest&)> answer;
+  {
+    MutexLock lock(&mutex_);
+    ++changes_;
+    answer = on_restart_;
+  }
+  done(answer ? answer(request) : Present(request.pool));
+}
+
+void FakeFleet::RestartWorker(fleet::WorkerKey worker, supervisor::Origin,
+                              supervisor::PoolDone done) {
+  Remember("restart " + worker.pool + "/" + std::to_string(worker.slot));
+  done(Present(worker.pool));
+}
+
+void FakeFleet::Remember(const std::string& verb) {
+  MutexLock lock(&mutex_);
+  ++changes_;
+  verbs_.push_back(verb);
+}
+
+std::vector<std::string> FakeFleet::verbs() const {
+  MutexLock lock(&mutex_);
+  return verbs_;
 }
 
 void FakeFleet::Attach(wire::Hello hello, std::shared_ptr<supervisor::WorkerLink> link,

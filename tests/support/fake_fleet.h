@@ -30,6 +30,10 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void OnResize(std::function<ChangeResult(const supervisor::ResizeRequest&)> answer);
   void OnStart(std::function<ChangeResult(const std::string&)> answer);
   void OnStop(std::function<ChangeResult(const std::string&)> answer);
+  void OnRestart(std::function<ChangeResult(const supervisor::RestartRequest&)> answer);
+  // Pause, Resume and RestartWorker answer with the pool as it is; who was asked for, in order:
+  // "pause flush", "resume flush", "restart flush/0".
+  std::vector<std::string> verbs() const;
   // What Audit answers; by default SHARDS_UNKNOWN.
   using AuditResult = absl::StatusOr<std::vector<supervisor::ShardAudit>>;
   void OnAudit(std::function<AuditResult(std::optional<ShardId>)> answer);
@@ -59,6 +63,11 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void Resize(supervisor::ResizeRequest request, supervisor::PoolDone done) override;
   void Start(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
   void Stop(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
+  void Pause(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
+  void Resume(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
+  void Restart(supervisor::RestartRequest request, supervisor::PoolDone done) override;
+  void RestartWorker(fleet::WorkerKey worker, supervisor::Origin origin,
+                     supervisor::PoolDone done) override;
   void Audit(std::optional<ShardId> shard, supervisor::AuditDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<supervisor::WorkerLink> link,
@@ -75,6 +84,7 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   class FakeSubscription;
 
   ChangeResult Present(const std::string& pool) const;
+  void Remember(const std::string& verb);
 
   mutable Mutex mutex_;
   mutable CondVar changed_;
@@ -84,6 +94,9 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   std::function<ChangeResult(const supervisor::ResizeRequest&)> on_resize_ ABSL_GUARDED_BY(mutex_);
   std::function<ChangeResult(const std::string&)> on_start_ ABSL_GUARDED_BY(mutex_);
   std::function<ChangeResult(const std::string&)> on_stop_ ABSL_GUARDED_BY(mutex_);
+  std::function<ChangeResult(const supervisor::RestartRequest&)> on_restart_
+      ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> verbs_ ABSL_GUARDED_BY(mutex_);
   std::function<AuditResult(std::optional<ShardId>)> on_audit_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> on_attach_
       ABSL_GUARDED_BY(mutex_);

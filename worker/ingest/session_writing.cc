@@ -296,10 +296,11 @@ void ShardSession::UpdateGate(Instant now) {
   ApplyReading();
 }
 
-// While the index is rebuilt the partition is read whatever the gate says.
+// While the index is rebuilt the partition is read whatever the gate and the operator say: that is
+// no new input.
 void ShardSession::ApplyReading() {
-  const bool wanted =
-      !is_draining_ && !is_paused_ && (phase_ != Phase::kLive || !gate_.is_closed());
+  const bool may_take = !is_paused_ && !gate_.is_closed();
+  const bool wanted = !is_draining_ && (phase_ != Phase::kLive || may_take);
   if (wanted == is_reading_) return;
   is_reading_ = wanted;
   if (wanted) {

@@ -192,7 +192,12 @@ void ShardSession::Replay() {
     parsed.span = std::get<span::Span>(std::move(read));
     index_->Replay(RecordOf(parsed, redis_now));
   }
-  if (next < batch->messages().size()) {
+  const bool has_more = next < batch->messages().size();
+  if (has_more && is_paused_) {  // what follows is new input: it is read when it may be
+    const absl::Status status = parts_.consumer.StartAt(shard_, batch->messages()[next].offset);
+    if (!status.ok()) return GiveUp(status.message(), NextBackoff());
+    FinishReplay();
+  } else if (has_more) {
     FinishReplay();
     CollectFrom(std::move(batch), next);
   } else if (position_ >= watermark) {
