@@ -179,7 +179,9 @@ class IngestStore {
   virtual ~IngestStore() = default;
   virtual void Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) = 0;
   // kWatermark carries the stored W in value.watermark.
-  virtual void Add(ShardId shard, AddRequest request, Done<ShardFigures> done) = 0;
+  // Shared with a caller who may have to send it again: the payload is not copied.
+  virtual void Add(ShardId shard, std::shared_ptr<const AddRequest> request,
+                   Done<ShardFigures> done) = 0;
   virtual void Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) = 0;
   // kNoDictionary: the shard does not have it, or something else under its name.
   virtual void ReadDictionary(ShardId shard, uint32_t id,

@@ -222,8 +222,9 @@ TEST_P(ClusterStoreTest, AMovedSlotIsFollowedAndCallsKeepTheirOrder) {
   away.to().Do({"SCRIPT", "FLUSH"});
   std::vector<StoreCode> codes;
   for (int i = 1; i <= 5; ++i) {
-    redis().ingest().Add(kShard, NextAdd({NewPart(watermark_, 20)}, 1, 15 + i),
-                         [&](const StoreResult<ShardFigures>& r) { codes.push_back(r.code); });
+    redis().ingest().Add(
+        kShard, std::make_shared<const AddRequest>(NextAdd({NewPart(watermark_, 20)}, 1, 15 + i)),
+        [&](const StoreResult<ShardFigures>& r) { codes.push_back(r.code); });
     ++watermark_;
     clock_ = {15 + i};
   }
@@ -293,7 +294,7 @@ TEST_P(ClusterStoreTest, ACallWaitsForAMoveThatIsSoonOver) {
   away.Begin();
   away.Move(ShardKeys("test", kShard).meta());
   std::optional<StoreCode> code;
-  redis().ingest().Add(kShard, NextAdd({NewPart(1, 20)}, 1, 20),
+  redis().ingest().Add(kShard, std::make_shared<const AddRequest>(NextAdd({NewPart(1, 20)}, 1, 20)),
                        [&](const StoreResult<ShardFigures>& r) { code = r.code; });
   // It has met the half moved slot when another node has answered a later call.
   EXPECT_EQ(SummaryOf(ShardOnNode(Next())), StoreCode::kOk);

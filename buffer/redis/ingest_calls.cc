@@ -237,17 +237,16 @@ void RedisShardStore::FinishTake(ShardId shard, const TakeRequest& request, Take
                                  });
 }
 
-void RedisShardStore::Add(ShardId shard, AddRequest request, Done<ShardFigures> done) {
+void RedisShardStore::Add(ShardId shard, std::shared_ptr<const AddRequest> request,
+                          Done<ShardFigures> done) {
   SendAdd(shard, std::move(request), /*may_store=*/true, std::move(done));
 }
 
 // A shard without the dictionary refuses the batch: it is given it, and the batch again. That is so
 // once for each new dictionary, and after Redis was lost or set back.
-void RedisShardStore::SendAdd(ShardId shard, AddRequest request, bool may_store,
-                              Done<ShardFigures> done) {
-  Command command = MakeAdd(KeysOf(shard), request);
-  // What is kept for the second time is little without a dictionary.
-  if (request.dictionary == nullptr) request.parts.clear();
+void RedisShardStore::SendAdd(ShardId shard, std::shared_ptr<const AddRequest> request,
+                              bool may_store, Done<ShardFigures> done) {
+  Command command = MakeAdd(KeysOf(shard), *request);
   auto read = [this, shard, request = std::move(request), may_store,
                done = std::move(done)](const CommandResult& result) mutable {
     if (result.code != StoreCode::kNoDictionary) return done(FiguresOf(shard, result));
@@ -257,14 +256,12 @@ void RedisShardStore::SendAdd(ShardId shard, AddRequest request, bool may_store,
                    .message = absl::StrCat("shard ", shard.value,
                                            ": the dictionary went as soon as it was stored")});
     }
-    const auto dictionary = request.dictionary;
-    const Epoch epoch = request.epoch;
-    auto add_again = [this, shard, request = std::move(request),
+    auto add_again = [this, shard, request,
                       done = std::move(done)](StoreResult<bool> stored) mutable {
       if (stored.ok()) return SendAdd(shard, std::move(request), false, std::move(done));
       done({.code = stored.code, .value = {}, .message = std::move(stored.message)});
     };
-    StoreDictionary(shard, epoch, *dictionary, std::move(add_again));
+    StoreDictionary(shard, request->epoch, *request->dictionary, std::move(add_again));
   };
   ConnectionForShard(shard).Send(std::move(command), std::move(read));
 }

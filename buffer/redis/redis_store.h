@@ -40,7 +40,8 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
   ~RedisShardStore() override;
 
   void Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) override;
-  void Add(ShardId shard, AddRequest request, Done<ShardFigures> done) override;
+  void Add(ShardId shard, std::shared_ptr<const AddRequest> request,
+           Done<ShardFigures> done) override;
   void Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) override;
   void ReadDictionary(ShardId shard, uint32_t id,
                       Done<std::shared_ptr<const Dictionary>> done) override;
@@ -79,7 +80,8 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
   ShardKeys KeysOf(ShardId shard) const;
   void FinishTake(ShardId shard, const TakeRequest& request, TakeReply reply, Offset wanted,
                   Offset resurrected_end, Done<TakeReply> done);
-  void SendAdd(ShardId shard, AddRequest request, bool may_store, Done<ShardFigures> done);
+  void SendAdd(ShardId shard, std::shared_ptr<const AddRequest> request, bool may_store,
+               Done<ShardFigures> done);
   void StoreDictionary(ShardId shard, Epoch epoch, const Dictionary& dictionary, Done<bool> done);
   double MemoryRatioFor(ShardId shard) const;
   void LookAtServers();

@@ -186,8 +186,9 @@ TEST_P(RedisStoreTest, PipelinedCallsKeepTheirOrderWhenScriptsAreForgotten) {
   hand().Do({"SCRIPT", "FLUSH"});
   std::vector<StoreCode> codes;
   for (int i = 0; i < 5; ++i) {
-    redis().ingest().Add(kShard, NextAdd({NewPart(watermark_, 90)}, 1, 10 + i),
-                         [&](const StoreResult<ShardFigures>& r) { codes.push_back(r.code); });
+    redis().ingest().Add(
+        kShard, std::make_shared<const AddRequest>(NextAdd({NewPart(watermark_, 90)}, 1, 10 + i)),
+        [&](const StoreResult<ShardFigures>& r) { codes.push_back(r.code); });
     ++watermark_;
     clock_ = {10 + i};
   }

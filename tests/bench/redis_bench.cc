@@ -179,7 +179,8 @@ void Bench::AddAll(const Case& row, size_t parts) {
       }
       RunUntil([&] { return in_flight < kCallsInFlight; });
       ++in_flight;
-      store_.Add(kShard, std::move(request), [&](const StoreResult<ShardFigures>& result) {
+      auto shared = std::make_shared<const AddRequest>(std::move(request));
+      store_.Add(kShard, std::move(shared), [&](const StoreResult<ShardFigures>& result) {
         CHECK(result.ok(), "an add is accepted");
         --in_flight;
       });

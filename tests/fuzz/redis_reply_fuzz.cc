@@ -204,7 +204,8 @@ void Ask(uint8_t call, Loop& loop, Run& run) {
       });
     case 1:
       return run.Ask([&](RedisShardStore& store) {
-        store.Add(kShard, SomeBatch(), run.Answered<ShardFigures>());
+        store.Add(kShard, std::make_shared<const AddRequest>(SomeBatch()),
+                  run.Answered<ShardFigures>());
       });
     case 2:
       return run.Ask([&](RedisShardStore& store) {

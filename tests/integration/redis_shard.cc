@@ -162,7 +162,9 @@ void RedisShard::Add(const std::vector<std::string>& messages,
   }
   const segment::BatchPlan plan = ingest::PlanBatch(*index_, batch, redis_now_);
   const auto added = Call<buffer::ShardFigures>([&](buffer::Done<buffer::ShardFigures> done) {
-    redis_.ingest().Add(shard_, ingest::RequestFor(ingest_epoch_, plan, batch, encoder_),
+    redis_.ingest().Add(shard_,
+                        std::make_shared<const buffer::AddRequest>(
+                            ingest::RequestFor(ingest_epoch_, plan, batch, encoder_)),
                         std::move(done));
   });
   ASSERT_TRUE(added.ok()) << added.message;
@@ -176,7 +178,9 @@ buffer::StoreCode RedisShard::WriteAgain(size_t count) {
   segment::ShardIndex fresh(limits_, {.incarnation = 1, .watermark = 0, .clock = {-1}, .live = {}});
   const segment::BatchPlan plan = ingest::PlanBatch(fresh, batch, redis_now_);
   const auto added = Call<buffer::ShardFigures>([&](buffer::Done<buffer::ShardFigures> done) {
-    redis_.ingest().Add(shard_, ingest::RequestFor(ingest_epoch_, plan, batch, encoder_),
+    redis_.ingest().Add(shard_,
+                        std::make_shared<const buffer::AddRequest>(
+                            ingest::RequestFor(ingest_epoch_, plan, batch, encoder_)),
                         std::move(done));
   });
   EXPECT_EQ(added.value.watermark, static_cast<Offset>(bytes_.size()));
@@ -191,7 +195,8 @@ void RedisShard::MoveClock(int64_t clock_ms) {
   request.expected_clock = clock();
   request.new_clock = {clock_ms};
   const auto added = Call<buffer::ShardFigures>([&](buffer::Done<buffer::ShardFigures> done) {
-    redis_.ingest().Add(shard_, request, std::move(done));
+    redis_.ingest().Add(shard_, std::make_shared<const buffer::AddRequest>(request),
+                        std::move(done));
   });
   ASSERT_TRUE(added.ok()) << added.message;
   Observe(added.value);

@@ -125,9 +125,9 @@ void FakeShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeRe
   Perform<TakeReply>(StoreCall::kTake, shard, std::move(done),
                      [this, shard, request] { return DoTake(shard, request); });
 }
-void FakeShardStore::Add(ShardId shard, AddRequest request, Done<ShardFigures> done) {
-  SendAdd(shard, std::make_shared<const AddRequest>(std::move(request)), /*may_store=*/true,
-          std::move(done));
+void FakeShardStore::Add(ShardId shard, std::shared_ptr<const AddRequest> request,
+                         Done<ShardFigures> done) {
+  SendAdd(shard, std::move(request), /*may_store=*/true, std::move(done));
 }
 void FakeShardStore::SendAdd(ShardId shard, std::shared_ptr<const AddRequest> request,
                              bool may_store, Done<ShardFigures> done) {

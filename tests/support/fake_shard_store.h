@@ -64,7 +64,8 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   ~FakeShardStore() override;
 
   void Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) override;
-  void Add(ShardId shard, AddRequest request, Done<ShardFigures> done) override;
+  void Add(ShardId shard, std::shared_ptr<const AddRequest> request,
+           Done<ShardFigures> done) override;
   void Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) override;
   void ReadDictionary(ShardId shard, uint32_t id,
                       Done<std::shared_ptr<const Dictionary>> done) override;

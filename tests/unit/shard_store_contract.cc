@@ -42,8 +42,9 @@ TakeReply ShardStoreContract::TakeAsWriter(Offset committed) {
   return taken.value;
 }
 StoreResult<ShardFigures> ShardStoreContract::Add(const AddRequest& request) {
-  return Call<ShardFigures>(
-      [&](Done<ShardFigures> done) { store_->ingest().Add(kShard, request, std::move(done)); });
+  return Call<ShardFigures>([&](Done<ShardFigures> done) {
+    store_->ingest().Add(kShard, std::make_shared<const AddRequest>(request), std::move(done));
+  });
 }
 StoreResult<ShardFigures> ShardStoreContract::Tick(const TickRequest& request) {
   return Call<ShardFigures>(

@@ -37,7 +37,7 @@ class FlushWorkerTest : public testing::Test {
            .references = {},
            .chunk = EncodeChunk({.segment = Segment('b')}, {{0, SpanJson('b')}}),
            .deadline = EventTime{1}});
-      store_.Add(kShard, request, [](const auto&) {});
+      store_.Add(kShard, std::make_shared<const buffer::AddRequest>(request), [](const auto&) {});
     });
   }
 

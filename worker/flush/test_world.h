@@ -53,7 +53,7 @@ class World {
         {.name = name, .references = {}, .chunk = chunk, .deadline = request.new_clock});
     bool is_done = false;
     auto faults = std::exchange(fault_hook, {});  // the ingest side has no faults here
-    store.Add(shard, request, [&](const auto& result) {
+    store.Add(shard, std::make_shared<const buffer::AddRequest>(request), [&](const auto& result) {
       CHECK(result.ok(), "the fake is in order");
       taken.clock = result.value.clock;
       is_done = true;

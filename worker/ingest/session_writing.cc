@@ -46,7 +46,8 @@ void ShardSession::StartBatch(Instant now) {
   parts_.encoder.UseDictionary(parts_.dictionaries.current());
   retiring_.OnUse(CurrentDictionary(), LastDeadlineOfNow());
   const segment::BatchPlan plan = PlanBatch(*index_, current_, RedisNow());
-  sent_add_ = RequestFor(epoch_, plan, current_, parts_.encoder);
+  sent_add_ = std::make_shared<const buffer::AddRequest>(
+      RequestFor(epoch_, plan, current_, parts_.encoder));
   parts_.dictionaries.OnEncoded(plan.accepted, parts_.encoder.totals());
   SPILLWAY_FAILPOINT("ingest.add.planned");
   SendAdd();
@@ -56,7 +57,7 @@ void ShardSession::StartBatch(Instant now) {
 
 void ShardSession::SendAdd() {
   call_ = Call::kAdd;
-  before_.sent = sent_add_.new_watermark;
+  before_.sent = sent_add_->new_watermark;
   parts_.store.Add(
       shard_, sent_add_,
       [this, attempt = std::weak_ptr<bool>(attempt_)](StoreResult<ShardFigures> result) {
@@ -77,7 +78,7 @@ void ShardSession::SendAgain() {
 void ShardSession::OnAdded(StoreResult<ShardFigures> result) {
   SPILLWAY_FAILPOINT("ingest.add.answered");
   const Instant now = parts_.clock.Now();
-  if (result.code == StoreCode::kWatermark && result.value.watermark == sent_add_.new_watermark) {
+  if (result.code == StoreCode::kWatermark && result.value.watermark == sent_add_->new_watermark) {
     // Our own W: a copy of this call had been executed, its answer lost. The figures come with a
     // tick.
     call_ = Call::kNone;
@@ -92,7 +93,7 @@ void ShardSession::OnAdded(StoreResult<ShardFigures> result) {
     memory_refused_at_ = now;
     next_tick_ = std::min(next_tick_, now);
   } else if (result.ok()) {
-    if (result.value.watermark != sent_add_.new_watermark) {
+    if (result.value.watermark != sent_add_->new_watermark) {
       return GiveUp("the watermark of the answer is not ours", NextBackoff());
     }
     call_ = Call::kNone;
@@ -108,13 +109,13 @@ void ShardSession::OnAdded(StoreResult<ShardFigures> result) {
 
 void ShardSession::BatchApplied() {
   index_->CommitBatch();
-  before_.watermark = sent_add_.new_watermark;
-  parts_.totals.spans += sent_add_.ledger.accepted;
-  parts_.totals.rejected += sent_add_.ledger.rejected;
-  parts_.totals.deduplicated += sent_add_.ledger.deduplicated;
+  before_.watermark = sent_add_->new_watermark;
+  parts_.totals.spans += sent_add_->ledger.accepted;
+  parts_.totals.rejected += sent_add_->ledger.rejected;
+  parts_.totals.deduplicated += sent_add_->ledger.deduplicated;
   ++parts_.totals.progress;
   current_.Clear();
-  sent_add_.parts.clear();
+  sent_add_.reset();
   SPILLWAY_FAILPOINT("ingest.add.applied");
 }
 

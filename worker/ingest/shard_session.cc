@@ -242,6 +242,7 @@ void ShardSession::GiveUp(absl::string_view why, Duration backoff, Cause cause) 
   index_.reset();
   collecting_.Clear();
   current_.Clear();
+  sent_add_.reset();
   call_ = Call::kNone;
   is_committing_ = is_adopting_ = is_dropping_ = false;
   phase_ = Phase::kWaiting;

@@ -182,7 +182,7 @@ class ShardSession {
   bool is_adopting_ = false;
   bool is_dropping_ = false;
   Call call_ = Call::kNone;
-  buffer::AddRequest sent_add_;
+  std::shared_ptr<const buffer::AddRequest> sent_add_;  // null: the last was applied or given up
   buffer::TickRequest sent_tick_;
   Instant send_again_at_;
   Instant live_since_;
