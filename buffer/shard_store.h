@@ -269,8 +269,7 @@ struct AcknowledgeReply {
 };
 struct ReleaseRequest {
   ClaimId id;
-  std::vector<ClaimedPart> parts;  // names suffice; empty: as the claim's own list says
-  bool counts_attempt = false;     // the owner died, or the broker refused for good
+  bool counts_attempt = false;  // the owner died, or the broker refused for good
 };
 
 // What a flush worker needs. See the file comment for threads.

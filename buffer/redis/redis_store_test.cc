@@ -99,7 +99,7 @@ TEST_P(RedisStoreTest, APartWhoseListHasAnotherTypeDoesNotStopTheShard) {
   const Claim blind = ClaimAll();
   ASSERT_EQ(blind.parts.size(), 2u);
   EXPECT_FALSE(Load(blind.parts).value.at(0).is_complete);
-  EXPECT_TRUE(Release({.id = blind.id, .parts = {}}).value);
+  EXPECT_TRUE(Release({.id = blind.id}).value);
   const Claim claim = ClaimParts({.epoch = flush_epoch_,
                                   .id = {1, 2},
                                   .parts = Peek(flush_epoch_).value.due,
@@ -130,7 +130,7 @@ TEST_P(RedisStoreTest, AClaimHoldsTheScoresThatRedisHas) {
       EXPECT_EQ(claim.parts[i].deadline, peeked[i].deadline);
       EXPECT_EQ(claim.parts[i].part_bytes, peeked[i].part_bytes);
     }
-    EXPECT_TRUE(Release({.id = claim.id, .parts = claim.parts, .counts_attempt = false}).value);
+    EXPECT_TRUE(Release({.id = claim.id, .counts_attempt = false}).value);
     const auto again = Peek(flush_epoch_).value.due;
     ASSERT_EQ(again.size(), 3u);
     EXPECT_EQ(again[1].deadline, EventTime{19});

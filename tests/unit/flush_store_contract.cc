@@ -86,7 +86,7 @@ TEST_P(ShardStoreContract, LoadSaysWhenAPartIsShorterThanWhatWasClaimed) {
     ASSERT_EQ(loaded.value.size(), 1u);
     EXPECT_TRUE(loaded.value[0].is_complete);
     if (!counts_entries) {
-      EXPECT_TRUE(Release({.id = claim.id, .parts = claim.parts}).value);
+      EXPECT_TRUE(Release({.id = claim.id}).value);
       continue;
     }
     store_->Restore();
@@ -128,7 +128,7 @@ TEST_P(ShardStoreContract, AbsorbedPartsLeaveWithTheirHost) {
   EXPECT_EQ(loaded.value.at(0).own.size(), 4u);
   EXPECT_EQ(loaded.value.at(0).referenced.size(), 5u);
   // K3: also after a release.
-  EXPECT_TRUE(Release({.id = claim.id, .parts = claim.parts}).value);
+  EXPECT_TRUE(Release({.id = claim.id}).value);
   EXPECT_EQ(Audit().residual, 0);
   DrainAndExpectNothingLeft(6);
 }
@@ -166,8 +166,8 @@ TEST_P(ShardStoreContract, ReleasedPartsAreDueAgain) {
   AddNext({NewPart(0, 20), NewPart(1, 25)}, 2, 30);
   const Claim claim = ClaimAll();
   EXPECT_TRUE(Peek(flush_epoch_).value.due.empty());
-  EXPECT_TRUE(Release({.id = claim.id, .parts = claim.parts, .counts_attempt = true}).value);
-  EXPECT_FALSE(Release({.id = claim.id, .parts = claim.parts, .counts_attempt = true}).value);
+  EXPECT_TRUE(Release({.id = claim.id, .counts_attempt = true}).value);
+  EXPECT_FALSE(Release({.id = claim.id, .counts_attempt = true}).value);
   const auto peeked = Peek(flush_epoch_).value;
   ASSERT_EQ(peeked.due.size(), 2u);
   EXPECT_EQ(peeked.due[0].attempts, 1u);
@@ -175,7 +175,7 @@ TEST_P(ShardStoreContract, ReleasedPartsAreDueAgain) {
   EXPECT_TRUE(peeked.inflight.empty());
   EXPECT_EQ(Summary().ledger.released, 2u);
   const Claim again = ClaimAll({3, 3});
-  EXPECT_TRUE(Release({.id = again.id, .parts = {}}).value);
+  EXPECT_TRUE(Release({.id = again.id}).value);
   EXPECT_EQ(Peek(flush_epoch_).value.due[0].attempts, 1u) << "an ordinary release costs none";
   DrainAndExpectNothingLeft(2);
 }
@@ -228,7 +228,7 @@ TEST_P(ShardStoreContract, AClaimThatCameBackIsSeenAndReleased) {
   EXPECT_EQ(inflight[0].id, claim.id);
   EXPECT_EQ(inflight[0].epoch, flush_epoch_);
   EXPECT_EQ(inflight[0].lease_end, claim.lease_end);
-  EXPECT_TRUE(Release({.id = claim.id, .parts = {}}).value);
+  EXPECT_TRUE(Release({.id = claim.id}).value);
   TakeAsWriter(1);
   EXPECT_EQ(Summary().ledger.resurrected, 1u);
   DrainAndExpectNothingLeft(1);
@@ -245,7 +245,7 @@ TEST_P(ShardStoreContract, TheNextOwnerTakesOverWhatIsInFlight) {
   const auto inflight = Peek(flush_epoch_).value.inflight;
   ASSERT_EQ(inflight.size(), 1u);
   EXPECT_EQ(inflight[0].epoch, dead);
-  EXPECT_TRUE(Release({.id = inflight[0].id, .parts = {}, .counts_attempt = true}).value);
+  EXPECT_TRUE(Release({.id = inflight[0].id, .counts_attempt = true}).value);
   EXPECT_FALSE(Acknowledge(AcknowledgeOf(claim, 1)).value.was_known) << "too late";
   DrainAndExpectNothingLeft(2);
   EXPECT_EQ(Summary().ledger.stale_acknowledges, 1u);
@@ -313,7 +313,7 @@ TEST_P(ShardStoreContract, AnAuditCountsWhatIsDueInFlightAndAbsorbed) {
   EXPECT_EQ(audit.residual, 0);
   EXPECT_EQ(audit.part_residual, 0);
   EXPECT_EQ(audit.missing_lists, 0u);
-  EXPECT_TRUE(Release({.id = claim.id, .parts = {}, .counts_attempt = false}).value);
+  EXPECT_TRUE(Release({.id = claim.id, .counts_attempt = false}).value);
   EXPECT_EQ(Audit().duplicates_at_most, 1u) << "it may have been delivered";
 }
 
@@ -355,7 +355,7 @@ TEST_P(ShardStoreContract, AClaimOfFiveThousandParts) {
   const auto loaded = Load(claim.parts);
   ASSERT_EQ(loaded.value.size(), 5'000u);
   EXPECT_TRUE(loaded.value[4'999].is_complete);
-  EXPECT_TRUE(Release({.id = claim.id, .parts = {}, .counts_attempt = true}).value);
+  EXPECT_TRUE(Release({.id = claim.id, .counts_attempt = true}).value);
   DrainAndExpectNothingLeft(5'000);
 }
 

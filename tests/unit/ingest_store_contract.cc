@@ -125,7 +125,7 @@ TEST_P(ShardStoreContract, WithoutAShardNothingIsWritten) {
   EXPECT_EQ(Peek(epoch).code, StoreCode::kNoShard);
   EXPECT_EQ(ClaimParts({.epoch = epoch, .id = {1, 1}, .parts = {}}).code, StoreCode::kNoShard);
   EXPECT_EQ(Acknowledge({.id = {1, 1}, .lease_end = {}, .parts = {}}).code, StoreCode::kNoShard);
-  EXPECT_EQ(Release({.id = {1, 1}, .parts = {}}).code, StoreCode::kNoShard);
+  EXPECT_EQ(Release({.id = {1, 1}}).code, StoreCode::kNoShard);
   EXPECT_FALSE(Summary().exists);
   EXPECT_FALSE(Audit().summary.exists);
   EXPECT_EQ(store_->KeysBesidesMeta(kShard), 0u);
@@ -365,7 +365,7 @@ TEST_P(ShardStoreContract, OnlyAddIsRefusedForMemoryAndThenWhole) {
   TakeAsWriter(1);  // counts a part as resurrected, too
   Claim claim = ClaimAll();
   EXPECT_EQ(claim.parts.size(), 2u);
-  EXPECT_EQ(Release({.id = claim.id, .parts = {}, .counts_attempt = true}).code, StoreCode::kOk);
+  EXPECT_EQ(Release({.id = claim.id, .counts_attempt = true}).code, StoreCode::kOk);
   claim = ClaimAll({5, 5});
   EXPECT_EQ(Load(claim.parts).value.size(), 2u);
   EXPECT_TRUE(Acknowledge(AcknowledgeOf(claim, 2)).value.was_known);

@@ -436,15 +436,18 @@ void ClaimRun::Acknowledge() {
   is_calling_ = true;
   context_.store.Acknowledge(
       context_.shard, request,
-      [weak = weak_from_this(), request](StoreResult<buffer::AcknowledgeReply> result) {
+      [weak = weak_from_this(), ended = Counts{.spans = request.acknowledged_spans,
+                                               .dead_lettered_spans = request.dead_lettered_spans,
+                                               .quarantined_spans = request.quarantined_spans}](
+          const StoreResult<buffer::AcknowledgeReply>& result) {
         const auto self = weak.lock();
         SPILLWAY_FAILPOINT("flush.acknowledge.answered");
         if (!self || self->MustRepeatEnd(result.code)) return;
-        self->OnAcknowledged(request, result);
+        self->OnAcknowledged(ended, result);
       });
 }
 
-void ClaimRun::OnAcknowledged(const buffer::AcknowledgeRequest& request,
+void ClaimRun::OnAcknowledged(const Counts& spans,
                               const StoreResult<buffer::AcknowledgeReply>& result) {
   if (!result.ok() || (!result.value.was_known && !has_repeated_end_)) {
     Log(LogLevel::kWarning, "Redis does not know a delivered claim",
@@ -452,9 +455,9 @@ void ClaimRun::OnAcknowledged(const buffer::AcknowledgeRequest& request,
     counts_.possibly_persisted += delivered_messages_;
     return End(ClaimEnded::How::kLost);
   }
-  counts_.spans = request.acknowledged_spans;
-  counts_.dead_lettered_spans = request.dead_lettered_spans;
-  counts_.quarantined_spans = request.quarantined_spans;
+  counts_.spans = spans.spans;
+  counts_.dead_lettered_spans = spans.dead_lettered_spans;
+  counts_.quarantined_spans = spans.quarantined_spans;
   const auto is_message = [](const Piece& piece) {
     return piece.kind == Piece::Kind::kOutput && piece.range && piece.range->from < piece.range->to;
   };
@@ -470,7 +473,7 @@ void ClaimRun::Release() {
   SPILLWAY_FAILPOINT("flush.release.begun");
   is_calling_ = true;
   context_.store.Release(
-      context_.shard, {.id = claim_.id, .parts = claim_.parts, .counts_attempt = counts_attempt_},
+      context_.shard, {.id = claim_.id, .counts_attempt = counts_attempt_},
       [weak = weak_from_this()](StoreResult<bool> result) {
         const auto self = weak.lock();
         SPILLWAY_FAILPOINT("flush.release.answered");

@@ -147,7 +147,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   void DropQueue();
   void Decide(Instant now);
   void Acknowledge();
-  void OnAcknowledged(const buffer::AcknowledgeRequest& request,
+  void OnAcknowledged(const Counts& spans,
                       const buffer::StoreResult<buffer::AcknowledgeReply>& result);
   void Release();
   void End(ClaimEnded::How how);

@@ -160,7 +160,7 @@ void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
         stale->is_owner_dead ? "releasing a dead owner's claim" : "releasing a claim nobody holds",
         {{"shard", id.value}, {"claim", stale->id.ToString()}});
     SPILLWAY_FAILPOINT("flush.stale.begun");
-    parts_.store.Release(id, {.id = stale->id, .parts = {}, .counts_attempt = false},
+    parts_.store.Release(id, {.id = stale->id, .counts_attempt = false},
                          ToEvent<StaleReleased, bool>(id, shard));
   } else if (auto* run = std::get_if<RunClaim>(&action)) {
     SPILLWAY_FAILPOINT("flush.claim.held");
