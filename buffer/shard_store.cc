@@ -1,10 +1,18 @@
 #include "buffer/shard_store.h"
 
+#include <algorithm>
+
 #include "buffer/chunk/chunk.h"
 
 namespace spillway::buffer {
 
 std::string ClaimId::ToString() const { return HexText(high) + HexText(low); }
+
+Offset LowestOffset(const LivePartRecord& part) {
+  Offset lowest = part.name.offset;
+  for (const PartName& reference : part.references) lowest = std::min(lowest, reference.offset);
+  return lowest;
+}
 
 bool IsWhole(const ClaimedPart& claimed, const LoadedPart& loaded,
              const std::vector<uint64_t>& lengths) {

@@ -72,6 +72,8 @@ struct LivePartRecord {
   std::string
       last_chunk_prefix;  // of the own list's last chunk, at most kMaxHeaderBytes; open parts only
 };
+// The least of the part's own name and its references'.
+Offset LowestOffset(const LivePartRecord& part);
 
 struct TakeRequest {
   uint64_t proposed_number = 0;  // at least the highest number this process has seen

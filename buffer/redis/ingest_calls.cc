@@ -15,12 +15,6 @@
 namespace spillway::buffer {
 namespace {
 
-Offset LowestOffset(const LivePartRecord& part) {
-  Offset lowest = part.name.offset;
-  for (const PartName& reference : part.references) lowest = std::min(lowest, reference.offset);
-  return lowest;
-}
-
 // Those of `fields`, `last` first if it is among them.
 std::vector<uint32_t> ReadDictionaryIds(absl::string_view last, const Reply& fields) {
   std::vector<uint32_t> ids;

@@ -7,12 +7,6 @@
 namespace spillway::ingest {
 namespace {
 
-Offset LowestOffset(const buffer::LivePartRecord& part) {
-  Offset lowest = part.name.offset;
-  for (const PartName& reference : part.references) lowest = std::min(lowest, reference.offset);
-  return lowest;
-}
-
 // Parts from below C, which had left: they leave again.
 int64_t CountResurrected(const TakenShard& taken) {
   return std::ranges::count_if(taken.reply.live, [&](const buffer::LivePartRecord& part) {

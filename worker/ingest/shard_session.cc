@@ -24,7 +24,7 @@ void ShardSession::Pump() {
   const Instant now = parts_.clock.Now();
   switch (phase_) {
     case Phase::kWaiting:
-      if (!is_draining_ && now >= retry_at_) TryAgain(now);
+      if (!is_draining_ && now >= retry_at_) TryAgain();
       break;
     case Phase::kProving:
     case Phase::kTaking:
@@ -62,7 +62,7 @@ void ShardSession::Schedule() {
 
 // ---- taking
 
-void ShardSession::TryAgain(Instant) {
+void ShardSession::TryAgain() {
   // Not below what was asked for and not answered: it may have counted.
   const Offset proof = std::max(committed_, highest_asked_);
   if (!must_prove_ || proof == kNoOffset) return Take();

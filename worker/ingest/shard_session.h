@@ -100,7 +100,7 @@ class ShardSession {
   enum class Call { kNone, kAdd, kAddLost, kTick, kTickLost };
 
   // Taking (shard_session.cc).
-  void TryAgain(Instant now);
+  void TryAgain();
   void Take();
   void OnTaken(TakenShard taken);
   void OnTakeFailed(const TakeFailure& failure);
