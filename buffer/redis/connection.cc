@@ -184,12 +184,13 @@ void RedisConnection::Handshake() {
   if (endpoint_.database != 0) {
     steps.push_back(Command({"SELECT", absl::StrCat(endpoint_.database)}));
   }
-  if (options_.must_be_master) steps.push_back(Command({"ROLE"}));
+  const bool must_be_master = static_cast<bool>(options_.find_endpoint);
+  if (must_be_master) steps.push_back(Command({"ROLE"}));
   // With TLS a connection is none before the first answer.
   if (endpoint_.is_tls && steps.empty()) steps.push_back(Command({"PING"}));
   handshake_replies_ = steps.size();
   for (size_t i = 0; i < steps.size(); ++i) {
-    const bool is_role = options_.must_be_master && i + 1 == steps.size();
+    const bool is_role = must_be_master && i + 1 == steps.size();
     Write(NewCall(std::move(steps[i]), [this, is_role](const CommandResult& result) {
       OnHandshakeReply(result, is_role);
     }));

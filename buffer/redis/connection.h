@@ -32,11 +32,12 @@ using FindEndpoint = std::function<void(FoundEndpoint)>;
 
 struct ConnectionOptions {
   Endpoint endpoint;
-  FindEndpoint find_endpoint;   // asked before every connect; empty: `endpoint` it is
-  bool must_be_master = false;  // a server whose ROLE is another is left again
-  std::string username;         // wins over the endpoint's
-  std::string password_file;    // wins over the endpoint's password; read at every connect
-  TlsFiles tls;                 // for an endpoint with TLS
+  // Asked for the master before every connect: a server whose ROLE is another is left again. Empty:
+  // `endpoint` it is.
+  FindEndpoint find_endpoint;
+  std::string username;       // wins over the endpoint's
+  std::string password_file;  // wins over the endpoint's password; read at every connect
+  TlsFiles tls;               // for an endpoint with TLS
   Duration connect_timeout = std::chrono::seconds(5);
   Duration command_timeout = std::chrono::seconds(10);  // no byte from a server that owes a reply
   Duration retry_limit = std::chrono::seconds(10);      // for LOADING, READONLY and their like

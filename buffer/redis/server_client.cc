@@ -11,7 +11,6 @@ constexpr Duration kAskInterval = std::chrono::seconds(2);
 
 ConnectionOptions Following(ConnectionOptions options, Sentinels& sentinels) {
   options.endpoint = sentinels.master_template();
-  options.must_be_master = true;
   options.find_endpoint = [&sentinels](FoundEndpoint found) {
     sentinels.FindMaster(std::move(found));
   };
