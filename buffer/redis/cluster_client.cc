@@ -290,18 +290,14 @@ void ClusterClient::SendToNode(absl::string_view name, Command command, OnResult
 }
 
 std::vector<ServingNode> ClusterClient::Nodes() const {
-  std::map<NodeAddress, ServingNode> serving;
-  for (Slot slot = 0; slot < kSlotCount; ++slot) {
-    const NodeAddress* master = map_.MasterOf(slot);
-    if (master != nullptr) serving[*master].slots.push_back(slot);
-  }
+  std::vector<std::vector<Slot>> slots = map_.SlotsOfMasters();
   std::vector<ServingNode> nodes;
-  for (auto& [address, serves] : serving) {
-    const auto node = nodes_.find(address);
-    if (node == nodes_.end()) continue;
-    serves.name = node->second.name;
-    serves.is_ready = node->second.connection->state().is_ready;
-    nodes.push_back(std::move(serves));
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const auto node = nodes_.find(map_.masters()[i]);
+    if (slots[i].empty() || node == nodes_.end()) continue;
+    nodes.push_back({.name = node->second.name,
+                     .is_ready = node->second.connection->state().is_ready,
+                     .slots = std::move(slots[i])});
   }
   return nodes;
 }

@@ -67,6 +67,14 @@ const NodeAddress* SlotMap::MasterOf(Slot slot) const {
   return owner == kNobody ? nullptr : &masters_[owner];
 }
 
+std::vector<std::vector<Slot>> SlotMap::SlotsOfMasters() const {
+  std::vector<std::vector<Slot>> slots(masters_.size());
+  for (Slot slot = 0; slot < kSlotCount; ++slot) {
+    if (owners_[slot] != kNobody) slots[owners_[slot]].push_back(slot);
+  }
+  return slots;
+}
+
 void SlotMap::Assign(Slot slot, const NodeAddress& master) { owners_.at(slot) = IndexOf(master); }
 
 uint16_t SlotMap::IndexOf(const NodeAddress& master) {

@@ -51,6 +51,9 @@ class SlotMap {
   bool empty() const { return masters_.empty(); }
   // Those that serve a slot, in no order.
   const std::vector<NodeAddress>& masters() const { return masters_; }
+  // The slots of each of masters(), in its order; of one that a redirection has robbed of its last
+  // slot, none.
+  std::vector<std::vector<Slot>> SlotsOfMasters() const;
   // In no order, perhaps twice.
   const std::vector<NodeAddress>& replicas() const { return replicas_; }
 
