@@ -80,8 +80,11 @@ void RedisShardStore::LookAtServers() {
   servers_timer_.Start(kLookInterval);
   for (const ServingNode& node : client_->Nodes()) {
     if (!node.is_ready) continue;
-    SampleMemory(node);
-    if (on_checked_) CheckServer(node);
+    if (on_checked_ && !servers_[node.name].is_checked) {
+      CheckServer(node);  // whose INFO tells the memory too
+    } else {
+      SampleMemory(node);
+    }
   }
 }
 
@@ -95,7 +98,7 @@ void RedisShardStore::SampleMemory(const ServingNode& node) {
 
 // The server's word on itself first: an old one would fail the self-test with a worse message.
 void RedisShardStore::CheckServer(const ServingNode& node) {
-  if (std::exchange(servers_[node.name].is_checked, true)) return;
+  servers_[node.name].is_checked = true;
   client_->SendToNode(node.name, Command({"INFO"}), [this, node](const CommandResult& info) {
     ServerCheck check;
     check.name = node.name;
@@ -105,6 +108,7 @@ void RedisShardStore::CheckServer(const ServingNode& node) {
                                    .message = absl::StrCat(node.name, ": INFO: ", info.message)});
     }
     ParseServerInfo(info.reply.text(), check);
+    servers_[node.name].memory_ratio = check.memory.ratio();
     if (check.mode == "sentinel" || (check.mode == "cluster" && !is_cluster_)) {
       // Not what it was taken for, which says more than how scripts fail there.
       return OnChecked(node.name, Succeeded(std::move(check)));
