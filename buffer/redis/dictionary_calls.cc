@@ -21,28 +21,28 @@ void RedisShardStore::StoreDictionary(ShardId shard, Epoch epoch, const Dictiona
                                       Done<bool> done) {
   Command command = MakeDictionaryCall(KeysOf(shard), epoch, dictionary.id(), 1);
   command.Add(dictionary.content());
-  ConnectionForShard(shard).Send(
-      std::move(command), [shard, done = std::move(done)](const CommandResult& result) mutable {
-        if (!result.ok()) return done(Failed<bool>(shard, result));
-        done(Succeeded(true));
-      });
+  RouteTo(shard).Send(std::move(command),
+                      [shard, done = std::move(done)](const CommandResult& result) mutable {
+                        if (!result.ok()) return done(Failed<bool>(shard, result));
+                        done(Succeeded(true));
+                      });
 }
 
 void RedisShardStore::DropDictionary(ShardId shard, const DropDictionaryRequest& request,
                                      Done<bool> done) {
   Command command = MakeDictionaryCall(KeysOf(shard), request.epoch, request.id, 3);
   command.Add("").Add(request.expected_watermark).Add(request.last_deadline.ms);
-  ConnectionForShard(shard).Send(
-      std::move(command), [shard, done = std::move(done)](const CommandResult& result) mutable {
-        if (!result.ok()) return done(Failed<bool>(shard, result));
-        done(Succeeded(result.reply.integer() == 1));
-      });
+  RouteTo(shard).Send(std::move(command),
+                      [shard, done = std::move(done)](const CommandResult& result) mutable {
+                        if (!result.ok()) return done(Failed<bool>(shard, result));
+                        done(Succeeded(result.reply.integer() == 1));
+                      });
 }
 
 void RedisShardStore::ReadDictionary(ShardId shard, uint32_t id,
                                      Done<std::shared_ptr<const Dictionary>> done) {
   using Found = std::shared_ptr<const Dictionary>;
-  ConnectionForShard(shard).Send(
+  RouteTo(shard).Send(
       Command({"HGET", KeysOf(shard).dictionaries(), DictionaryIdText(id)}),
       [shard, id, done = std::move(done)](const CommandResult& result) mutable {
         if (!result.ok()) return done(Failed<Found>(shard, result));

@@ -155,9 +155,9 @@ constexpr size_t kKeysPerLoad = 100;
 class Loading : public std::enable_shared_from_this<Loading> {
  public:
   using Loaded = std::vector<LoadedPart>;
-  Loading(const RedisRoute& connection, ShardId shard, const std::vector<ClaimedPart>& parts,
+  Loading(const RedisRoute& route, ShardId shard, const std::vector<ClaimedPart>& parts,
           std::shared_ptr<DictionaryShelf> shelf, Done<Loaded> done)
-      : connection_(connection),
+      : route_(route),
         shard_(shard),
         parts_(parts),
         shelf_(std::move(shelf)),
@@ -166,18 +166,18 @@ class Loading : public std::enable_shared_from_this<Loading> {
   void Run(const ShardKeys& keys) {
     dictionaries_ = keys.dictionaries();
     for (size_t i = 0; i < parts_.size(); ++i) {
-      slots_.push_back({.part = i, .key = keys.part(parts_[i].name), .entries = {}});
+      lists_.push_back({.part = i, .key = keys.part(parts_[i].name), .entries = {}});
       for (const PartName& reference : parts_[i].references) {
-        slots_.push_back({.part = i, .key = keys.part(reference), .entries = {}});
+        lists_.push_back({.part = i, .key = keys.part(reference), .entries = {}});
       }
     }
-    for (size_t first = 0; first < slots_.size(); first += kKeysPerLoad) {
-      ReadStrings(first, std::min(first + kKeysPerLoad, slots_.size()));
+    for (size_t first = 0; first < lists_.size(); first += kKeysPerLoad) {
+      ReadStrings(first, std::min(first + kKeysPerLoad, lists_.size()));
     }
   }
 
  private:
-  struct Slot {
+  struct List {
     size_t part;
     std::string key;
     std::vector<std::string> entries;
@@ -185,31 +185,31 @@ class Loading : public std::enable_shared_from_this<Loading> {
 
   void ReadStrings(size_t first, size_t last) {
     Command command("MGET", last - first);
-    for (size_t i = first; i < last; ++i) command.Add(slots_[i].key);
+    for (size_t i = first; i < last; ++i) command.Add(lists_[i].key);
     Send(std::move(command), [this, first, last](const Reply& reply) {
       for (size_t i = first; i < last; ++i) {
         const Reply entry = reply[i - first];
         if (entry.is_nil()) {
-          ReadList(slots_[i]);
+          ReadList(lists_[i]);
         } else {
-          slots_[i].entries.emplace_back(entry.text());
+          lists_[i].entries.emplace_back(entry.text());
         }
       }
     });
   }
-  void ReadList(Slot& slot) {
-    Send(Command({"LRANGE", slot.key, "0", "-1"}), [&slot](const Reply& reply) {
-      slot.entries.reserve(reply.size());
-      for (size_t i = 0; i < reply.size(); ++i) slot.entries.emplace_back(reply[i].text());
+  void ReadList(List& list) {
+    Send(Command({"LRANGE", list.key, "0", "-1"}), [&list](const Reply& reply) {
+      list.entries.reserve(reply.size());
+      for (size_t i = 0; i < reply.size(); ++i) list.entries.emplace_back(reply[i].text());
     });
   }
   template <typename OnReply>
   void Send(Command command, OnReply on_reply) {
     ++outstanding_;
-    connection_.Send(std::move(command),
-                     [self = shared_from_this(), on_reply](const CommandResult& result) {
-                       self->OnResult(result, on_reply);
-                     });
+    route_.Send(std::move(command),
+                [self = shared_from_this(), on_reply](const CommandResult& result) {
+                  self->OnResult(result, on_reply);
+                });
   }
   template <typename OnReply>
   void OnResult(const CommandResult& result, const OnReply& on_reply) {
@@ -229,10 +229,10 @@ class Loading : public std::enable_shared_from_this<Loading> {
   // Those that entries name and nobody here knows. False: there are none.
   bool WantDictionaries() {
     absl::flat_hash_map<uint32_t, std::vector<std::string>> unknown;  // and keys that name them
-    for (const Slot& slot : slots_) {
-      for (const std::string& entry : slot.entries) {
+    for (const List& list : lists_) {
+      for (const std::string& entry : list.entries) {
         const uint32_t id = DictionaryIdOf(entry);
-        if (id != 0 && shelf_->Find(id) == nullptr) unknown[id].push_back(slot.key);
+        if (id != 0 && shelf_->Find(id) == nullptr) unknown[id].push_back(list.key);
       }
     }
     for (auto& [id, keys] : unknown) {
@@ -259,26 +259,26 @@ class Loading : public std::enable_shared_from_this<Loading> {
   void Finish() {
     Loaded loaded(parts_.size());
     std::vector<std::vector<uint64_t>> lengths(parts_.size());
-    for (Slot& slot : slots_) {
-      LoadedPart& part = loaded[slot.part];
-      lengths[slot.part].push_back(slot.entries.size());
-      if (lengths[slot.part].size() == 1) {
-        part.own = std::move(slot.entries);
+    for (List& list : lists_) {
+      LoadedPart& part = loaded[list.part];
+      lengths[list.part].push_back(list.entries.size());
+      if (lengths[list.part].size() == 1) {
+        part.own = std::move(list.entries);
       } else {
-        std::ranges::move(slot.entries, std::back_inserter(part.referenced));
+        std::ranges::move(list.entries, std::back_inserter(part.referenced));
       }
     }
     for (size_t i = 0; i < parts_.size(); ++i) {
       loaded[i].name = parts_[i].name;
       loaded[i].is_complete = IsWhole(parts_[i], loaded[i], lengths[i]);
     }
-    for (const Slot& slot : slots_) {
-      if (gone_.contains(slot.key)) loaded[slot.part].is_complete = false;
+    for (const List& list : lists_) {
+      if (gone_.contains(list.key)) loaded[list.part].is_complete = false;
     }
     done_(Succeeded(std::move(loaded)));
   }
 
-  const RedisRoute connection_;
+  const RedisRoute route_;
   const ShardId shard_;
   const std::vector<ClaimedPart> parts_;
   const std::shared_ptr<DictionaryShelf> shelf_;
@@ -286,7 +286,7 @@ class Loading : public std::enable_shared_from_this<Loading> {
   std::string dictionaries_;  // key
   absl::flat_hash_set<std::string> gone_;
   bool has_entries_ = false;
-  std::vector<Slot> slots_;
+  std::vector<List> lists_;
   size_t outstanding_ = 0;
   bool has_failed_ = false;
 };
@@ -299,12 +299,11 @@ void RedisShardStore::Acquire(ShardId shard, const AcquireRequest& request, Done
       .Add(kFormatVersion)
       .Add(static_cast<int64_t>(request.proposed_number))
       .Add(HexText(request.owner));
-  ConnectionForShard(shard).Send(
-      std::move(command),
-      [shard, owner = request.owner, done = std::move(done)](const CommandResult& result) mutable {
-        if (!result.ok()) return done(Failed<Epoch>(shard, result));
-        done(Succeeded(Epoch{.number = result.reply.count(), .owner = owner}));
-      });
+  RouteTo(shard).Send(std::move(command), [shard, owner = request.owner, done = std::move(done)](
+                                              const CommandResult& result) mutable {
+    if (!result.ok()) return done(Failed<Epoch>(shard, result));
+    done(Succeeded(Epoch{.number = result.reply.count(), .owner = owner}));
+  });
 }
 
 void RedisShardStore::Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) {
@@ -313,11 +312,11 @@ void RedisShardStore::Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<Peek
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
                   EpochText(epoch)});
   command.Add(static_cast<int64_t>(limit));
-  ConnectionForShard(shard).Send(
-      std::move(command), [shard, done = std::move(done)](const CommandResult& result) mutable {
-        if (!result.ok()) return done(Failed<PeekReply>(shard, result));
-        done(Succeeded(ReadPeek(result.reply)));
-      });
+  RouteTo(shard).Send(std::move(command),
+                      [shard, done = std::move(done)](const CommandResult& result) mutable {
+                        if (!result.ok()) return done(Failed<PeekReply>(shard, result));
+                        done(Succeeded(ReadPeek(result.reply)));
+                      });
 }
 
 void RedisShardStore::ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) {
@@ -331,27 +330,27 @@ void RedisShardStore::ClaimParts(ShardId shard, ClaimRequest request, Done<Claim
     }
     done(Succeeded(ReadClaim(result.reply, request)));
   };
-  ConnectionForShard(shard).Send(std::move(command), std::move(read));
+  RouteTo(shard).Send(std::move(command), std::move(read));
 }
 
 void RedisShardStore::Load(ShardId shard, const std::vector<ClaimedPart>& parts,
                            std::shared_ptr<DictionaryShelf> shelf,
                            Done<std::vector<LoadedPart>> done) {
-  const RedisRoute connection = ConnectionForShard(shard);
+  const RedisRoute route = RouteTo(shard);
   if (parts.empty()) {
     // Also an answer to nothing comes later.
-    connection.Send(Command({"PING"}), [done = std::move(done)](const CommandResult&) mutable {
+    route.Send(Command({"PING"}), [done = std::move(done)](const CommandResult&) mutable {
       done(Succeeded(std::vector<LoadedPart>()));
     });
     return;
   }
-  std::make_shared<Loading>(connection, shard, parts, std::move(shelf), std::move(done))
+  std::make_shared<Loading>(route, shard, parts, std::move(shelf), std::move(done))
       ->Run(KeysOf(shard));
 }
 
 void RedisShardStore::Acknowledge(ShardId shard, const AcknowledgeRequest& request,
                                   Done<AcknowledgeReply> done) {
-  ConnectionForShard(shard).Send(
+  RouteTo(shard).Send(
       MakeAcknowledge(KeysOf(shard), request),
       [shard, done = std::move(done)](const CommandResult& result) mutable {
         if (!result.ok()) return done(Failed<AcknowledgeReply>(shard, result));
@@ -366,11 +365,11 @@ void RedisShardStore::Release(ShardId shard, const ReleaseRequest& request, Done
   command.AddAll({keys.meta(), keys.due(), keys.inflight(), keys.attempts(), keys.claim(request.id),
                   request.id.ToString()});
   command.Add(request.counts_attempt ? "1" : "0");
-  ConnectionForShard(shard).Send(
-      std::move(command), [shard, done = std::move(done)](const CommandResult& result) mutable {
-        if (!result.ok()) return done(Failed<bool>(shard, result));
-        done(Succeeded(result.reply.integer() == 1));
-      });
+  RouteTo(shard).Send(std::move(command),
+                      [shard, done = std::move(done)](const CommandResult& result) mutable {
+                        if (!result.ok()) return done(Failed<bool>(shard, result));
+                        done(Succeeded(result.reply.integer() == 1));
+                      });
 }
 
 }  // namespace spillway::buffer

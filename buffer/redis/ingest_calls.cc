@@ -157,7 +157,7 @@ StoreResult<ShardFigures> RedisShardStore::FiguresOf(ShardId shard,
 
 void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeReply> done) {
   const ShardKeys keys = KeysOf(shard);
-  const RedisRoute connection = ConnectionForShard(shard);
+  const RedisRoute route = RouteTo(shard);
   Command command(scripts::kTake, 6, 12);
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
                   keys.dictionaries()});
@@ -171,7 +171,7 @@ void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeR
       .Add(request.reached)
       .Add(request.reached_at_most)
       .Add(request.was_set_back ? "1" : "0");
-  auto read_live = [this, shard, request, keys,
+  auto read_live = [this, shard, request, keys, route,
                     done = std::move(done)](const CommandResult& result) mutable {
     if (!result.ok()) return done(Failed<TakeReply>(shard, result));
     const Reply& r = result.reply;
@@ -198,9 +198,9 @@ void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeR
       reply.live = std::move(live.parts);
       FinishTake(shard, request, std::move(reply), wanted, resurrected_end, std::move(done));
     };
-    std::make_shared<LiveReading>(ConnectionForShard(shard), keys, epoch, std::move(finish))->Run();
+    std::make_shared<LiveReading>(route, keys, epoch, std::move(finish))->Run();
   };
-  connection.Send(std::move(command), std::move(read_live));
+  route.Send(std::move(command), std::move(read_live));
   // For those who look for shards to serve; refused for memory or lost, the next take says it
   // again.
   RegistryRoute().Send(Command({"SADD", RegistryKey(name_space_), absl::StrCat(shard.value)}),
@@ -223,12 +223,11 @@ void RedisShardStore::FinishTake(ShardId shard, const TakeRequest& request, Take
       .Add(reply.start)
       .Add(resurrected)
       .Add(counted_below);
-  ConnectionForShard(shard).Send(std::move(command),
-                                 [shard, reply = std::move(reply),
-                                  done = std::move(done)](const CommandResult& result) mutable {
-                                   if (!result.ok()) return done(Failed<TakeReply>(shard, result));
-                                   done(Succeeded(std::move(reply)));
-                                 });
+  RouteTo(shard).Send(std::move(command), [shard, reply = std::move(reply), done = std::move(done)](
+                                              const CommandResult& result) mutable {
+    if (!result.ok()) return done(Failed<TakeReply>(shard, result));
+    done(Succeeded(std::move(reply)));
+  });
 }
 
 void RedisShardStore::Add(ShardId shard, std::shared_ptr<const AddRequest> request,
@@ -257,7 +256,7 @@ void RedisShardStore::SendAdd(ShardId shard, std::shared_ptr<const AddRequest> r
     };
     StoreDictionary(shard, request->epoch, *request->dictionary, std::move(add_again));
   };
-  ConnectionForShard(shard).Send(std::move(command), std::move(read));
+  RouteTo(shard).Send(std::move(command), std::move(read));
 }
 
 void RedisShardStore::Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) {
@@ -267,10 +266,10 @@ void RedisShardStore::Tick(ShardId shard, const TickRequest& request, Done<Shard
   command.Add(request.expected_watermark)
       .Add(request.expected_clock.ms)
       .Add(request.moves_clock ? "1" : "0");
-  ConnectionForShard(shard).Send(std::move(command), [this, shard, done = std::move(done)](
-                                                         const CommandResult& result) mutable {
-    done(FiguresOf(shard, result));
-  });
+  RouteTo(shard).Send(std::move(command),
+                      [this, shard, done = std::move(done)](const CommandResult& result) mutable {
+                        done(FiguresOf(shard, result));
+                      });
 }
 
 }  // namespace spillway::buffer

@@ -50,17 +50,15 @@ ShardSummary ReadSummary(const Reply& reply) {
 }
 
 void RedisShardStore::Summary(ShardId shard, Done<ShardSummary> done) {
-  ConnectionForShard(shard).Send(
-      MakeSummary(KeysOf(shard)),
-      [shard, done = std::move(done)](const CommandResult& result) mutable {
-        if (!result.ok()) return done(Failed<ShardSummary>(shard, result));
-        done(Succeeded(ReadSummary(result.reply)));
-      });
+  RouteTo(shard).Send(MakeSummary(KeysOf(shard)),
+                      [shard, done = std::move(done)](const CommandResult& result) mutable {
+                        if (!result.ok()) return done(Failed<ShardSummary>(shard, result));
+                        done(Succeeded(ReadSummary(result.reply)));
+                      });
 }
 
 void RedisShardStore::Audit(ShardId shard, Done<AuditReply> done) {
-  std::make_shared<Auditing>(ConnectionForShard(shard), KeysOf(shard), shard, std::move(done))
-      ->Run();
+  std::make_shared<Auditing>(RouteTo(shard), KeysOf(shard), shard, std::move(done))->Run();
 }
 
 }  // namespace spillway::buffer

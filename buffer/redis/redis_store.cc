@@ -41,7 +41,7 @@ RedisShardStore::RedisShardStore(Loop& loop, RedisStoreOptions options, OnState 
 
 RedisShardStore::~RedisShardStore() = default;
 
-RedisRoute RedisShardStore::ConnectionForShard(ShardId shard) const {
+RedisRoute RedisShardStore::RouteTo(ShardId shard) const {
   return {*client_, SlotOfKey(KeysOf(shard).meta())};
 }
 

@@ -75,7 +75,7 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
   };
 
   // The way to the node that serves the shard's slot.
-  RedisRoute ConnectionForShard(ShardId shard) const;
+  RedisRoute RouteTo(ShardId shard) const;
   RedisRoute RegistryRoute() const;
   ShardKeys KeysOf(ShardId shard) const;
   void FinishTake(ShardId shard, const TakeRequest& request, TakeReply reply, Offset wanted,
