@@ -57,6 +57,7 @@ class Parser {
     AddWait();
     AddAudit();
     AddHistory();
+    AddStacksAndLogs();
     AddHealthAndVersion();
   }
 
@@ -215,6 +216,25 @@ class Parser {
         ->default_str("");
   }
 
+  void AddStacksAndLogs() {
+    CLI::App* stacks = app_.add_subcommand("stacks", "Show where the threads of a worker are");
+    stacks->add_option("WORKER", name_, "POOL/SLOT: flush/0")->required();
+    stacks->footer(
+        "The worker is asked, without harm to it. Exit code 1: it did not answer.\n\n"
+        "Example:\n  spillway stacks flush/0\n");
+    stacks->callback(
+        [this] { verb_ = [this](Session& session) { return Stacks(session, name_); }; });
+    CLI::App* logs = app_.add_subcommand("logs", "Show what a worker has written last");
+    logs->add_option("WORKER", name_, "POOL/SLOT: flush/0")->required();
+    logs->add_option("-n,--lines", log_reading_.lines, "So many lines")
+        ->check(CLI::Range(1, 10'000));
+    logs->add_flag("-f,--follow", log_reading_.follow, "And what it writes from now on");
+    logs->footer("Examples:\n  spillway logs flush/0\n  spillway logs flush/0 -n 20 -f\n");
+    logs->callback([this] {
+      verb_ = [this](Session& session) { return Logs(session, name_, log_reading_); };
+    });
+  }
+
   void AddHealthAndVersion() {
     CLI::App* health = app_.add_subcommand(
         "health", "Whether the fleet, or one service, serves (exit code 0 or 1)");
@@ -254,6 +274,7 @@ class Parser {
   std::string name_;
   Resize resize_;
   Restart restart_;
+  LogReading log_reading_;
   Waiting waiting_;
   Goal::Kind goal_ = Goal::Kind::kHealthy;
   Page page_;

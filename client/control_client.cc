@@ -18,6 +18,8 @@ namespace spillway::client {
 namespace {
 
 constexpr std::chrono::seconds kCallTimeout{10};
+// A process that does not answer is waited for, and naming functions takes its time.
+constexpr std::chrono::seconds kStacksTimeout{30};
 constexpr std::chrono::milliseconds kRewatchPause{200};
 
 // gRPC counts deadlines by the wall clock.
@@ -187,6 +189,28 @@ Answer<v1::ListDeathsResponse> ControlClient::ListDeaths(const std::string& pare
   request.set_page_size(page_size);
   request.set_page_token(page_token);
   return Call(*fleet_, &v1::FleetService::Stub::ListDeaths, request, server_);
+}
+
+Answer<v1::CaptureStacksResponse> ControlClient::CaptureStacks(const std::string& name) {
+  v1::CaptureStacksRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::CaptureStacks, request, server_, kStacksTimeout);
+}
+
+CallError ControlClient::GetWorkerLogs(
+    const v1::GetWorkerLogsRequest& request,
+    const std::function<bool(const v1::GetWorkerLogsResponse&)>& on_page) {
+  grpc::ClientContext context;
+  if (!request.follow()) context.set_deadline(WallDeadline(kCallTimeout));
+  const auto stream = fleet_->GetWorkerLogs(&context, request);
+  v1::GetWorkerLogsResponse page;
+  while (stream->Read(&page)) {
+    if (on_page(page)) continue;
+    context.TryCancel();
+    stream->Finish();
+    return {kExitDone, "", ""};
+  }
+  return ErrorOf(stream->Finish(), server_);
 }
 
 Answer<grpc::health::v1::HealthCheckResponse> ControlClient::CheckHealth(

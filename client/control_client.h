@@ -49,6 +49,10 @@ class ControlClient {
   Answer<v1::ListEventsResponse> ListEvents(int32_t page_size, const std::string& page_token);
   Answer<v1::ListDeathsResponse> ListDeaths(const std::string& parent, int32_t page_size,
                                             const std::string& page_token);
+  Answer<v1::CaptureStacksResponse> CaptureStacks(const std::string& name);
+  // Calls `on_page` with each answer; ends with the stream, or when `on_page` returns false.
+  CallError GetWorkerLogs(const v1::GetWorkerLogsRequest& request,
+                          const std::function<bool(const v1::GetWorkerLogsResponse&)>& on_page);
   Answer<grpc::health::v1::HealthCheckResponse> CheckHealth(const std::string& service);
 
   // Changes are sent again once, under the same request id, if the connection breaks.

@@ -84,6 +84,15 @@ ExitCode FollowEvents(Session& session, const Page& page);
 // How workers ended; `pool` empty: of all pools.
 ExitCode GetDeaths(Session& session, const std::string& pool, const Page& page);
 
+// Where the threads of a worker are. Failed if its process has not answered.
+ExitCode Stacks(Session& session, const std::string& worker);
+struct LogReading {
+  int32_t lines = 100;
+  bool follow = false;
+};
+// The last lines of a worker's output, and what follows until the output cannot be written.
+ExitCode Logs(Session& session, const std::string& worker, const LogReading& reading);
+
 // Done if the service serves, failed if not; without a name: the fleet, and what is waited for.
 ExitCode Health(Session& session, const std::string& service);
 ExitCode Version(Session& session, bool client_only);

@@ -10,9 +10,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_split.h"
 #include "base/lock_file.h"
 #include "server/process/local_launcher.h"
 #include "server/process/output_file.h"
+#include "server/process/output_pages.h"
 #include "server/process/stack_capture.h"
 #include "tests/support/fake_launcher.h"
 
@@ -38,6 +40,7 @@ class LauncherUnderTest {
   virtual void BehaveFromNowOn(const std::string& mode) = 0;  // words of stand_in_worker
   virtual void AfterLaunch(int64_t pid) = 0;                  // lets the behaviour begin
   virtual bool HasBegun() = 0;                                // the behaviour
+  virtual void Write(const std::string& lines) = 0;           // to the worker's output
 };
 
 class RealLauncher final : public LauncherUnderTest {
@@ -55,6 +58,9 @@ class RealLauncher final : public LauncherUnderTest {
     std::ofstream(directory_ + "/mode") << mode;
   }
   void AfterLaunch(int64_t) override {}
+  void Write(const std::string& lines) override {
+    std::ofstream(directory_ + "/flush-3.log", std::ios::app) << lines;
+  }
   bool HasBegun() override { return !OutputFile(directory_ + "/flush-3.log").LastLines().empty(); }
   const std::string& directory() const { return directory_; }
 
@@ -73,6 +79,11 @@ class FakeUnderTest final : public LauncherUnderTest {
     if (mode_ == "exit 3") launcher_.Exit(pid, 3, {"about to exit"});
   }
   bool HasBegun() override { return true; }
+  void Write(const std::string& lines) override {
+    for (const auto line : absl::StrSplit(lines, '\n', absl::SkipEmpty())) {
+      launcher_.logs[kWorker].emplace_back(line);
+    }
+  }
 
  private:
   testing::FakeLauncher launcher_;
@@ -104,6 +115,13 @@ class ContractTest : public ::testing::TestWithParam<const char*> {
     ASSERT_TRUE(process.ok()) << process.status();
     process_ = *std::move(process);
     under_test_->AfterLaunch(process_->pid());
+  }
+  absl::StatusOr<supervisor::LogPage> ReadLog(const supervisor::LogQuery& query) {
+    std::optional<absl::StatusOr<supervisor::LogPage>> page;
+    under_test_->launcher().ReadLog(
+        query, [&](absl::StatusOr<supervisor::LogPage> read) { page = std::move(read); });
+    RunUntil([&] { return page.has_value(); });
+    return *page;
   }
   void UntilItWaits() {
     RunUntil([this] { return under_test_->HasBegun(); });
@@ -183,6 +201,21 @@ TEST_P(ContractTest, AQuestionForStacksEndsWithItsProcess) {
   process_.reset();
   loop_.Post([this] { loop_.Stop(); });
   loop_.Run();
+}
+
+TEST_P(ContractTest, ReadsALogFromItsEndAndOn) {
+  EXPECT_EQ(ReadLog({kWorker}).status().code(), absl::StatusCode::kNotFound);
+  under_test_->Write("one\ntwo\nthree\n");
+  supervisor::LogQuery query{.worker = kWorker, .lines = 2, .is_followed = true};
+  const auto page = ReadLog(query);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(page->lines, ElementsAre("two", "three"));
+  query.after = page->next;
+  EXPECT_THAT(ReadLog(query)->lines, IsEmpty());
+  under_test_->Write("four\n");
+  const auto next = ReadLog(query);
+  EXPECT_THAT(next->lines, ElementsAre("four"));
+  EXPECT_GT(next->next, page->next);
 }
 
 TEST_P(ContractTest, AdoptingAProcessThatIsGoneIsRefused) {
@@ -388,6 +421,59 @@ TEST_P(LocalLauncherTest, OutputStaysBoundedWhileTheWorkerRuns) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Real, LocalLauncherTest, ::testing::Values("real"));
+
+class OutputPagesTest : public ::testing::Test {
+ protected:
+  OutputPagesTest() {
+    std::string name = ::testing::TempDir() + "spillway-pages-XXXXXX";
+    directory_ = mkdtemp(name.data());
+    path_ = directory_ + "/a.log";
+  }
+  ~OutputPagesTest() override { std::filesystem::remove_all(directory_); }
+  void Write(const std::string& text, const std::string& suffix = "") {
+    std::ofstream(path_ + suffix, std::ios::app) << text;
+  }
+  std::string directory_, path_;
+};
+
+TEST_F(OutputPagesTest, AnUnfinishedLineWaitsForItsEndOnlyIfFollowed) {
+  Write("one\ntw");
+  EXPECT_THAT(ReadOutput(path_, {kWorker})->lines, ElementsAre("one", "tw"));
+  supervisor::LogQuery query{.worker = kWorker, .is_followed = true};
+  const auto page = ReadOutput(path_, query);
+  EXPECT_THAT(page->lines, ElementsAre("one"));
+  query.after = page->next;
+  Write("o\n");
+  EXPECT_THAT(ReadOutput(path_, query)->lines, ElementsAre("two"));
+}
+
+TEST_F(OutputPagesTest, GoesOnAtTheBeginningOfATrimmedFile) {
+  Write("new\n");
+  EXPECT_THAT(ReadOutput(path_, {.worker = kWorker, .after = 1'000'000})->lines,
+              ElementsAre("new"));
+}
+
+TEST_F(OutputPagesTest, TakesEarlierLinesFromWhatWasTrimmed) {
+  Write("one\ntwo\n", ".1");
+  Write("three\n");
+  EXPECT_THAT(ReadOutput(path_, {.worker = kWorker, .lines = 2})->lines,
+              ElementsAre("two", "three"));
+}
+
+TEST_F(OutputPagesTest, StaysBoundedWhateverTheLinesAre) {
+  Write(std::string(3 * kMaxPageBytes, 'x') + "\n\xff end\n");
+  const auto last = ReadOutput(path_, {.worker = kWorker});
+  EXPECT_THAT(last->lines, Contains("? end"));
+  supervisor::LogQuery query{.worker = kWorker, .after = 0, .is_followed = true};
+  int pages = 0;
+  for (bool is_done = false; !is_done; ++pages) {
+    const auto page = ReadOutput(path_, query);
+    for (const std::string& line : page->lines) EXPECT_LE(line.size(), kMaxLogLine);
+    is_done = page->next == query.after;
+    query.after = page->next;
+  }
+  EXPECT_EQ(pages, 5) << "three, the rest, nothing";
+}
 
 TEST(OutputFileTest, KeepsWithinItsLimit) {
   std::string name = ::testing::TempDir() + "spillway-output-XXXXXX";

@@ -4,6 +4,7 @@
 #include "base/lock_file.h"
 #include "base/stack_dump.h"
 #include "base/status_macros.h"
+#include "server/process/output_pages.h"
 
 namespace spillway::process {
 LocalLauncher::LocalLauncher(Loop& loop, LocalLauncherOptions options)
@@ -64,6 +65,12 @@ std::vector<supervisor::Leftover> LocalLauncher::FindLeftovers() {
                          lock.is_alive ? lock.record.pid : 0});
   }
   return leftovers;
+}
+
+void LocalLauncher::ReadLog(const supervisor::LogQuery& query, supervisor::LogDone done) {
+  auto page = std::make_shared<absl::StatusOr<supervisor::LogPage>>(absl::UnknownError(""));
+  loop_.Offload([page, query, path = OutputPath(query.worker)] { *page = ReadOutput(path, query); },
+                [page, done = std::move(done)]() mutable { done(std::move(*page)); });
 }
 
 StackFiles LocalLauncher::StackFilesOf(const fleet::WorkerKey& worker,

@@ -35,6 +35,7 @@ class LocalLauncher final : public supervisor::Launcher {
   absl::StatusOr<std::unique_ptr<supervisor::Process>> Adopt(const supervisor::Leftover& leftover,
                                                              supervisor::OnExit on_exit) override;
   std::vector<supervisor::Leftover> FindLeftovers() override;
+  void ReadLog(const supervisor::LogQuery& query, supervisor::LogDone done) override;
 
  private:
   // A process with its output, which is trimmed for as long as the process is watched; its end is

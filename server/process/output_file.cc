@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/utf8.h"
 
 namespace spillway::process {
 namespace {
@@ -42,6 +43,7 @@ std::vector<std::string> OutputFile::LastLines() const {
   if (lines.size() > kLastLines) lines.erase(lines.begin(), lines.end() - kLastLines);
   for (std::string& line : lines) {
     if (line.size() > kMaxLine) line.resize(kMaxLine);
+    line = ValidUtf8(std::move(line));
   }
   return lines;
 }

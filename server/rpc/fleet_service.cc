@@ -7,10 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/version.h"
 #include "proto/wire/convert.h"
-#include "server/rpc/audit_call.h"
+#include "server/rpc/audit_messages.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/history_call.h"
 #include "server/rpc/history_messages.h"
+#include "server/rpc/pending_call.h"
 #include "server/rpc/resource_messages.h"
 #include "server/rpc/snapshot_stream.h"
 #include "server/rpc/watch_fleet.h"
@@ -21,6 +22,7 @@ namespace {
 using supervisor::Origin;
 using supervisor::PoolDone;
 using supervisor::PoolView;
+using AuditCall = PendingCall<std::vector<supervisor::ShardAudit>, v1::AuditResponse>;
 
 grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -142,7 +144,7 @@ grpc::ServerUnaryReactor* FleetService::Audit(Context* context, const v1::AuditR
     if (!named.ok()) return Finish(context, named.status());
     shard = *named;
   }
-  auto* call = new AuditCall(response);  // deletes itself
+  auto* call = new AuditCall(response, &ToMessage);  // deletes itself
   fleet_.Audit(shard, call->Answer());
   return call;
 }

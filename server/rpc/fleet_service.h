@@ -56,6 +56,10 @@ class FleetService final : public v1::FleetService::CallbackService {
                     v1::ListEventsResponse* response) override;
   Unary* ListDeaths(Context* context, const v1::ListDeathsRequest* request,
                     v1::ListDeathsResponse* response) override;
+  Unary* CaptureStacks(Context* context, const v1::CaptureStacksRequest* request,
+                       v1::CaptureStacksResponse* response) override;
+  grpc::ServerWriteReactor<v1::GetWorkerLogsResponse>* GetWorkerLogs(
+      Context* context, const v1::GetWorkerLogsRequest* request) override;
   grpc::ServerWriteReactor<v1::WatchFleetResponse>* WatchFleet(
       Context* context, const v1::WatchFleetRequest* request) override;
 

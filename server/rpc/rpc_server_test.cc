@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <filesystem>
 #include <vector>
 
@@ -113,6 +114,72 @@ TEST_F(RpcServerTest, AnswersAnAuditOfTheShardThatIsNamed) {
   EXPECT_EQ(answer.shards(0).figures().live_spans(), 19'990u);
   request.set_name("shards/x");
   EXPECT_EQ(ReasonOf(fleet_stub_->Audit(&second, request, &answer)), "INVALID_NAME");
+}
+
+TEST_F(RpcServerTest, TellsAWorkersStacks) {
+  fleet_.OnCaptureStacks([](const fleet::WorkerKey& worker) {
+    return supervisor::StackReport{"", "poll <- main", "thread 1 of " + worker.pool + "\xff", "/f"};
+  });
+  Start();
+  v1::CaptureStacksRequest request;
+  request.set_name("pools/flush/workers/0");
+  v1::CaptureStacksResponse answer;
+  grpc::ClientContext contexts[3];
+  ASSERT_TRUE(fleet_stub_->CaptureStacks(&contexts[0], request, &answer).ok());
+  EXPECT_EQ(answer.summary(), "poll <- main");
+  EXPECT_EQ(answer.text(), "thread 1 of flush?") << "valid UTF-8";
+  EXPECT_EQ(answer.name(), request.name());
+  fleet_.OnCaptureStacks(nullptr);
+  EXPECT_EQ(ReasonOf(fleet_stub_->CaptureStacks(&contexts[1], request, &answer)),
+            "WORKER_NOT_FOUND");
+  request.set_name("pools/flush");
+  EXPECT_EQ(ReasonOf(fleet_stub_->CaptureStacks(&contexts[2], request, &answer)), "INVALID_NAME");
+}
+
+TEST_F(RpcServerTest, AFollowedLogComesPageByPageUntilTheReaderGoes) {
+  std::atomic<int> asked = 0;
+  fleet_.OnReadLog([&](const supervisor::LogQuery& query) {
+    EXPECT_EQ(query.after.value_or(-1), asked == 0 ? -1 : asked.load());
+    EXPECT_TRUE(query.is_followed);
+    ++asked;
+    return supervisor::LogPage{{"line " + std::to_string(asked)}, asked};
+  });
+  Start();
+  v1::GetWorkerLogsRequest request;
+  request.set_name("pools/flush/workers/0");
+  request.set_follow(true);
+  grpc::ClientContext context;
+  const auto stream = fleet_stub_->GetWorkerLogs(&context, request);
+  v1::GetWorkerLogsResponse page;
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_TRUE(stream->Read(&page));
+    ASSERT_EQ(page.lines_size(), 1);
+    EXPECT_EQ(page.lines(0), "line " + std::to_string(i));
+  }
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  server_.reset();  // its side of the call may still be asking
+}
+
+TEST_F(RpcServerTest, ALogThatIsNotFollowedEnds) {
+  fleet_.OnReadLog([&](const supervisor::LogQuery& query) {
+    EXPECT_EQ(query.lines, 7);
+    return supervisor::LogPage{{"a", "b"}, 9};
+  });
+  Start();
+  v1::GetWorkerLogsRequest request;
+  request.set_name("pools/flush/workers/0");
+  request.set_lines(7);
+  v1::GetWorkerLogsResponse page;
+  grpc::ClientContext contexts[2];
+  const auto stream = fleet_stub_->GetWorkerLogs(&contexts[0], request);
+  ASSERT_TRUE(stream->Read(&page));
+  EXPECT_EQ(page.lines_size(), 2);
+  EXPECT_FALSE(stream->Read(&page));
+  EXPECT_TRUE(stream->Finish().ok());
+  request.set_lines(10'001);
+  const auto refused = fleet_stub_->GetWorkerLogs(&contexts[1], request);
+  EXPECT_EQ(ReasonOf(refused->Finish()), "OUT_OF_RANGE");
 }
 
 TEST_F(RpcServerTest, AnAuditThatNobodyWaitsForDoesNotKeepTheServer) {

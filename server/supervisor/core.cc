@@ -44,6 +44,7 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
                    TakeReports();
                    HandleEvents();
                  }),
+      log_timer_(parts.loop, [this] { RetryLogs(); }),
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
   for (const record::PoolWish& wish : parts.wishes) {
@@ -80,6 +81,7 @@ void Supervisor::Core::Close() {
   gathering_.Stop();
   discovery_timer_.Stop();
   books_->Close();
+  EndReaders();
   processes_.clear();
   links_.clear();
   TakeNext();  // refuses those that wait
@@ -195,6 +197,7 @@ void Supervisor::Core::OnEnd(const fleet::WorkerKey& worker, Generation generati
   const auto found = processes_.find(worker);
   if (found != processes_.end() && found->second.generation == generation) processes_.erase(found);
   start_times_.erase(worker);
+  EndCaptures(worker);
   Link* link = FindLink(worker);
   if (link != nullptr && link->generation == generation) {
     const std::shared_ptr<WorkerLink> stream = link->link;

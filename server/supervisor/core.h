@@ -26,6 +26,8 @@ inline constexpr Duration kDiscoveryTimeout = std::chrono::seconds(2);
 inline constexpr Duration kReportGathering = std::chrono::milliseconds(20);
 inline constexpr int32_t kMaxWorkers = 1000;        // of a pool
 inline constexpr size_t kMaxWaitingChanges = 1000;  // more are refused
+inline constexpr size_t kMaxLogReaders = 64;
+inline constexpr Duration kLogPause = std::chrono::milliseconds(200);  // between looks at a log
 
 // Shared with tasks that are still posted when the Supervisor goes; after Close they only answer
 // that the server is stopping. Loop thread only, but for Snapshot.
@@ -46,6 +48,8 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void Restart(RestartRequest request, PoolDone done);
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);
+  void CaptureStacks(const fleet::WorkerKey& worker, CaptureDone done);
+  void ReadLog(LogQuery query, LogDone done);
 
   void Attach(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
               absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done);
@@ -120,6 +124,19 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void PublishNow() {
     if (is_publish_posted_) Publish();
   }
+  // A reader of a log, and until when it waits for something new.
+  struct LogReader {
+    LogQuery query;
+    Instant deadline;
+    LogDone done;
+  };
+  absl::Status CheckWorker(const fleet::WorkerKey& worker) const;
+  void TryLog(std::shared_ptr<LogReader> reader);
+  void OnLog(std::shared_ptr<LogReader> reader, absl::StatusOr<LogPage> page);
+  void RetryLogs();
+  // Ends the questions for the stacks of a process that is no more.
+  void EndCaptures(const fleet::WorkerKey& worker);
+  void EndReaders();
   std::vector<ShardId> KnownShards() const;
   uint64_t PossiblyPersisted(ShardId shard) const;
   void ArmTick();
@@ -145,6 +162,11 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   std::map<fleet::WorkerKey, WallTime> start_times_;
   std::map<LinkId, Link> links_;
   uint64_t last_link_ = 0;
+
+  std::map<fleet::WorkerKey, std::vector<CaptureDone>> captures_;  // operators' questions
+  std::vector<std::shared_ptr<LogReader>> log_readers_;            // that wait for more
+  size_t log_reader_count_ = 0;                                    // those being read included
+  Timer log_timer_;
 
   std::map<ShardId, Instant> owned_at_;  // see Surroundings
   DiscoveryView discovery_;

@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/supervisor/launcher.h"
 #include "server/supervisor/shard_audit.h"
 #include "server/supervisor/snapshot.h"
 
@@ -42,6 +43,7 @@ struct RestartRequest {
 // answer shows the change. A refusal carries a stable
 // reason: see RefusalReason. Called once, on the loop's thread: do not block in it.
 using PoolDone = absl::AnyInvocable<void(absl::StatusOr<PoolView>)>;
+using CaptureDone = absl::AnyInvocable<void(absl::StatusOr<StackReport>)>;
 using SnapshotListener = absl::AnyInvocable<void(SnapshotPtr)>;
 
 // Ends when destroyed: afterwards the listener is not called any more. (If it is being called just
@@ -87,7 +89,16 @@ class FleetControl {
   // may take minutes. What could not be told is in the answer. NOT_FOUND / SHARD_NOT_FOUND;
   // UNAVAILABLE / SHARDS_UNKNOWN (none are known yet); RESOURCE_EXHAUSTED / TOO_MANY_AUDITS.
   virtual void Audit(std::optional<ShardId> shard, AuditDone done) = 0;
+  // Where the threads of a worker's process are; a process that cannot answer is an answer. Takes
+  // seconds. NOT_FOUND / WORKER_NOT_FOUND; FAILED_PRECONDITION / NO_PROCESS, also if it ends
+  // meanwhile.
+  virtual void CaptureStacks(fleet::WorkerKey worker, CaptureDone done) = 0;
+  // A query with `after` waits until there is something, kLogWait at most; then the page is empty.
+  // NOT_FOUND / WORKER_NOT_FOUND, LOG_NOT_FOUND; RESOURCE_EXHAUSTED / TOO_MANY_READERS.
+  virtual void ReadLog(LogQuery query, LogDone done) = 0;
 };
+
+inline constexpr Duration kLogWait = std::chrono::seconds(1);
 
 // A status with a stable reason, for google.rpc.ErrorInfo.
 absl::Status Refusal(absl::StatusCode code, absl::string_view reason, absl::string_view message);

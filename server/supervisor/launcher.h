@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,20 @@ struct StackReport {
 };
 using StacksDone = absl::AnyInvocable<void(const StackReport&)>;
 
+// A part of what a worker has written to its standard output and error.
+struct LogQuery {
+  fleet::WorkerKey worker;
+  int32_t lines = 100;             // the newest so many, at most kMaxLogLines
+  std::optional<int64_t> after{};  // instead: what came after a page's `next`
+  bool is_followed = false;        // a line that has not ended belongs to the next page
+};
+struct LogPage {
+  std::vector<std::string> lines;  // oldest first, valid UTF-8; at most about 1 MiB
+  int64_t next = 0;
+};
+inline constexpr int32_t kMaxLogLines = 10'000;
+using LogDone = absl::AnyInvocable<void(absl::StatusOr<LogPage>)>;
+
 // A process left over from an earlier server (or by a person), proven to be what its lock file
 // says.
 struct Leftover {
@@ -88,6 +103,9 @@ class Launcher {
                                                          OnExit on_exit) = 0;
   // What earlier servers left, by their lock files.
   virtual std::vector<Leftover> FindLeftovers() = 0;
+  // Also of a worker that has ended. `done` is called once, later, unless the loop ends before.
+  // NOT_FOUND: it has left no output.
+  virtual void ReadLog(const LogQuery& query, LogDone done) = 0;
 };
 
 }  // namespace spillway::supervisor

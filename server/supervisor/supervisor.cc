@@ -86,6 +86,18 @@ void Supervisor::Audit(std::optional<ShardId> shard, AuditDone done) {
   });
 }
 
+void Supervisor::CaptureStacks(fleet::WorkerKey worker, CaptureDone done) {
+  core_->loop().Post([core = core_, worker = std::move(worker), done = std::move(done)]() mutable {
+    core->CaptureStacks(worker, std::move(done));
+  });
+}
+
+void Supervisor::ReadLog(LogQuery query, LogDone done) {
+  core_->loop().Post([core = core_, query = std::move(query), done = std::move(done)]() mutable {
+    core->ReadLog(std::move(query), std::move(done));
+  });
+}
+
 void Supervisor::Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,
                         absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) {
   core_->loop().Post([core = core_, hello = std::move(hello), link = std::move(link),

@@ -63,6 +63,8 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void Restart(RestartRequest request, PoolDone done) override;
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;
+  void CaptureStacks(fleet::WorkerKey worker, CaptureDone done) override;
+  void ReadLog(LogQuery query, LogDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,
               absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) override;

@@ -117,6 +117,61 @@ TEST_F(SupervisorTest, ADeadWorkersShardsGoToTheOthersAndItIsReplaced) {
   EXPECT_TRUE(workers_.at(pid)->link().closed.has_value()) << "its stream is closed";
 }
 
+TEST_F(SupervisorTest, OperatorsLearnWhereAWorkerIsOrThatItHasEnded) {
+  Begin(testing::FlushPool(1));
+  MakeReady(0);
+  std::vector<absl::StatusOr<StackReport>> answers;
+  const auto ask = [&](int slot) {
+    supervisor_->CaptureStacks({"flush", slot}, [&](absl::StatusOr<StackReport> report) {
+      answers.push_back(std::move(report));
+    });
+  };
+  ask(0);
+  ask(1);
+  ASSERT_TRUE(Until([&] { return answers.size() == 2; }));
+  EXPECT_EQ(RefusalReason(answers[0].status()), "WORKER_NOT_FOUND");
+  ASSERT_TRUE(answers[1].ok());
+  EXPECT_EQ(answers[1]->summary, "main");
+  launcher_.holds_stacks = true;
+  ask(0);
+  ask(0);
+  ASSERT_TRUE(Until([&] { return !launcher_.entries.at(Find(0)->pid).stacks_asked.empty(); }));
+  launcher_.Exit(Find(0)->pid, 1);
+  ASSERT_TRUE(Until([&] { return answers.size() == 4; }));
+  EXPECT_EQ(RefusalReason(answers[2].status()), "NO_PROCESS");
+  EXPECT_EQ(RefusalReason(answers[3].status()), "NO_PROCESS");
+}
+
+TEST_F(SupervisorTest, AReaderOfALogWaitsForMoreWithinALimit) {
+  Begin(testing::FlushPool(1));
+  std::optional<absl::StatusOr<LogPage>> page;
+  const auto read = [&](LogQuery query) {
+    page.reset();
+    supervisor_->ReadLog(query, [&](absl::StatusOr<LogPage> answer) { page = std::move(answer); });
+  };
+  read({.worker = {"none", 0}});
+  ASSERT_TRUE(Until([&] { return page.has_value(); }));
+  EXPECT_EQ(RefusalReason(page->status()), "WORKER_NOT_FOUND");
+  read({.worker = {"flush", 0}});
+  ASSERT_TRUE(Until([&] { return page.has_value(); }));
+  EXPECT_EQ(RefusalReason(page->status()), "LOG_NOT_FOUND");
+  launcher_.logs[{"flush", 0}] = {"one"};
+  read({.worker = {"flush", 0}, .after = 1, .is_followed = true});
+  const Instant start = SystemClock().Now();
+  ASSERT_TRUE(Until([&] { return page.has_value(); }));
+  EXPECT_GE(SystemClock().Now() - start, kLogWait);
+  EXPECT_TRUE((*page)->lines.empty());
+  read({.worker = {"flush", 0}, .after = 1, .is_followed = true});
+  loop_.Post([&] { launcher_.logs[{"flush", 0}].push_back("two"); });
+  ASSERT_TRUE(Until([&] { return page.has_value(); }));
+  EXPECT_EQ((*page)->lines, std::vector<std::string>{"two"});
+  read({.worker = {"flush", 0}, .after = 2, .is_followed = true});
+  EXPECT_TRUE(Until([&] { return true; }));
+  supervisor_.reset();
+  ASSERT_TRUE(Until([&] { return page.has_value(); }));
+  EXPECT_EQ(RefusalReason(page->status()), "SERVER_STOPPING");
+}
+
 TEST_F(SupervisorTest, ResizesBothWays) {
   Begin(testing::FlushPool(1));
   MakeReady(0);

@@ -44,6 +44,9 @@ class AnnouncingLauncher final : public supervisor::Launcher {
     return fake_.Adopt(leftover, std::move(on_exit));
   }
   std::vector<supervisor::Leftover> FindLeftovers() override { return {}; }
+  void ReadLog(const supervisor::LogQuery& query, supervisor::LogDone done) override {
+    fake_.ReadLog(query, std::move(done));
+  }
 
   void Kill(int64_t pid) {
     fake_.End(pid, {supervisor::ExitReport::Kind::kSignaled, SIGKILL, {}, {}});

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -40,6 +41,15 @@ class CommandLineTest : public ::testing::Test {
     server_address_ = config.api;
     fleet_.Publish(SampleFleet(clock_.Now()));
     fleet_.OnAudit([](std::optional<ShardId>) { return std::vector{SampleAudit(0)}; });
+    fleet_.OnCaptureStacks([](const fleet::WorkerKey&) {
+      return supervisor::StackReport{
+          "", "epoll_wait <- main",
+          "process 41\nthread 41 worker (S)\n    0x1f epoll_wait in libc.so.6\n",
+          "/run/spillway/stacks/flush-0-g1-5.txt"};
+    });
+    fleet_.OnReadLog([](const supervisor::LogQuery&) {
+      return supervisor::LogPage{{"info  worker starts", "info  Redis is connected"}, 40};
+    });
     WriteHistory();
     auto server = rpc::RpcServer::Start(config, {"test", "127.0.0.1:7480"},
                                         {fleet_, fleet_, clock_, &recorder_});
@@ -164,7 +174,8 @@ INSTANTIATE_TEST_SUITE_P(
             GoldenRow{"restart_worker", {"restart", "flush/0"}},
             GoldenRow{"resize", {"resize", "flush", "2"}},
             GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
-            GoldenRow{"audit", {"audit"}}, GoldenRow{"events", {"events"}},
+            GoldenRow{"audit", {"audit"}}, GoldenRow{"stacks", {"stacks", "flush/0"}},
+            GoldenRow{"logs", {"logs", "flush/0", "-n", "2"}}, GoldenRow{"events", {"events"}},
             GoldenRow{"get_events", {"get", "events"}}, GoldenRow{"deaths", {"deaths"}},
             GoldenRow{"deaths_of_pool", {"get", "deaths", "flush"}},
             GoldenRow{"health", {"health", "pool/ingest"}}),
@@ -222,6 +233,31 @@ TEST_F(CommandLineTest, AuditShowsWhatCouldNotBeToldAsUnknown) {
   EXPECT_THAT(result.out, ContainsRegex("\n1 +MOVING( +\\?){7}\n"));
   EXPECT_THAT(result.out, ContainsRegex("\ntotal( +\\?){8}\n"));
   EXPECT_THAT(result.err, HasSubstr("1 shards could not be told\n"));
+}
+
+TEST_F(CommandLineTest, StacksFailsIfTheProcessDidNotAnswer) {
+  fleet_.OnCaptureStacks([](const fleet::WorkerKey&) {
+    return supervisor::StackReport{"the process is stopped", "", "process 41\n", ""};
+  });
+  const Result result = Run({"stacks", "flush/0"});
+  EXPECT_EQ(result.code, kExitFailed);
+  EXPECT_EQ(result.out, "process 41\n");
+  EXPECT_EQ(result.err, "spillway: flush/0: the process is stopped\n");
+}
+
+TEST_F(CommandLineTest, LogsAreFollowedUntilTheServerHasNoMore) {
+  std::atomic<int> pages = 0;
+  fleet_.OnReadLog([&](const supervisor::LogQuery& query) -> absl::StatusOr<supervisor::LogPage> {
+    EXPECT_EQ(query.lines, 5);
+    if (++pages == 4) {
+      return supervisor::Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "bye");
+    }
+    return supervisor::LogPage{{"line " + std::to_string(pages)}, pages};
+  });
+  const Result result = Run({"logs", "flush/0", "-n", "5", "-f"});
+  EXPECT_EQ(result.code, kExitUnreachable);
+  EXPECT_EQ(result.out, "line 1\nline 2\nline 3\n");
+  EXPECT_EQ(Run({"logs", "flush"}).code, kExitUsage);
 }
 
 TEST_F(CommandLineTest, VersionNamesBothEnds) {

@@ -138,6 +138,38 @@ void FakeFleet::Audit(std::optional<ShardId> shard, supervisor::AuditDone done) 
                                                 "no shards yet")));
 }
 
+void FakeFleet::OnCaptureStacks(
+    std::function<absl::StatusOr<supervisor::StackReport>(const fleet::WorkerKey&)> answer) {
+  MutexLock lock(&mutex_);
+  on_capture_ = std::move(answer);
+}
+
+void FakeFleet::OnReadLog(
+    std::function<absl::StatusOr<supervisor::LogPage>(const supervisor::LogQuery&)> answer) {
+  MutexLock lock(&mutex_);
+  on_read_log_ = std::move(answer);
+}
+
+void FakeFleet::CaptureStacks(fleet::WorkerKey worker, supervisor::CaptureDone done) {
+  std::function<absl::StatusOr<supervisor::StackReport>(const fleet::WorkerKey&)> answer;
+  {
+    MutexLock lock(&mutex_);
+    answer = on_capture_;
+  }
+  if (answer) return done(answer(worker));
+  done(supervisor::Refusal(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND", "no such worker"));
+}
+
+void FakeFleet::ReadLog(supervisor::LogQuery query, supervisor::LogDone done) {
+  std::function<absl::StatusOr<supervisor::LogPage>(const supervisor::LogQuery&)> answer;
+  {
+    MutexLock lock(&mutex_);
+    answer = on_read_log_;
+  }
+  if (answer) return done(answer(query));
+  done(supervisor::Refusal(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND", "no such worker"));
+}
+
 void FakeFleet::Resize(supervisor::ResizeRequest request, supervisor::PoolDone done) {
   std::function<ChangeResult(const supervisor::ResizeRequest&)> answer;
   {

@@ -39,6 +39,11 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void OnAudit(std::function<AuditResult(std::optional<ShardId>)> answer);
   void HoldAudits();  // they are not answered, until:
   void AnswerHeldAudits();
+  // What CaptureStacks and ReadLog answer; by default WORKER_NOT_FOUND.
+  void OnCaptureStacks(
+      std::function<absl::StatusOr<supervisor::StackReport>(const fleet::WorkerKey&)> answer);
+  void OnReadLog(
+      std::function<absl::StatusOr<supervisor::LogPage>(const supervisor::LogQuery&)> answer);
   int changes() const;  // how many were asked for
 
   // What Attach answers; by default the link's number and a welcome every 10 s.
@@ -69,6 +74,8 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void RestartWorker(fleet::WorkerKey worker, supervisor::Origin origin,
                      supervisor::PoolDone done) override;
   void Audit(std::optional<ShardId> shard, supervisor::AuditDone done) override;
+  void CaptureStacks(fleet::WorkerKey worker, supervisor::CaptureDone done) override;
+  void ReadLog(supervisor::LogQuery query, supervisor::LogDone done) override;
 
   void Attach(wire::Hello hello, std::shared_ptr<supervisor::WorkerLink> link,
               absl::AnyInvocable<void(absl::StatusOr<supervisor::Attachment>)> done) override;
@@ -99,6 +106,10 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   std::vector<std::string> verbs_ ABSL_GUARDED_BY(mutex_);
   std::function<AuditResult(std::optional<ShardId>)> on_audit_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> on_attach_
+      ABSL_GUARDED_BY(mutex_);
+  std::function<absl::StatusOr<supervisor::StackReport>(const fleet::WorkerKey&)> on_capture_
+      ABSL_GUARDED_BY(mutex_);
+  std::function<absl::StatusOr<supervisor::LogPage>(const supervisor::LogQuery&)> on_read_log_
       ABSL_GUARDED_BY(mutex_);
   bool holds_audits_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<supervisor::AuditDone> held_audits_ ABSL_GUARDED_BY(mutex_);

@@ -3,6 +3,7 @@
 #ifndef SPILLWAY_TESTS_SUPPORT_FAKE_LAUNCHER_H_
 #define SPILLWAY_TESTS_SUPPORT_FAKE_LAUNCHER_H_
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 #include <memory>
@@ -43,6 +44,17 @@ class FakeLauncher final : public supervisor::Launcher {
   }
   std::vector<supervisor::Leftover> FindLeftovers() override { return leftovers; }
 
+  // Lines are numbered from 0: `after` is the number of lines that were read.
+  void ReadLog(const supervisor::LogQuery& query, supervisor::LogDone done) override {
+    absl::StatusOr<supervisor::LogPage> page = absl::NotFoundError("no output");
+    if (const auto found = logs.find(query.worker); found != logs.end()) {
+      const auto size = static_cast<int64_t>(found->second.size());
+      const int64_t first = query.after.value_or(std::max<int64_t>(0, size - query.lines));
+      page = supervisor::LogPage{{found->second.begin() + first, found->second.end()}, size};
+    }
+    loop_.Post([done = std::move(done), page = std::move(page)]() mutable { done(page); });
+  }
+
   // The process ends; told from the loop, as a real one's end is.
   void End(int64_t pid, supervisor::ExitReport report) {
     Entry& entry = entries.at(pid);
@@ -72,7 +84,8 @@ class FakeLauncher final : public supervisor::Launcher {
   bool holds_stacks = false;  // they are answered by AnswerStacks, else at once with:
   supervisor::StackReport next_stacks{"", "main", "process\nthread 1 main (S)\n    0x1 main\n", ""};
   std::vector<supervisor::Leftover> leftovers;
-  std::map<int64_t, Entry> entries;  // by pid; the dead ones too
+  std::map<fleet::WorkerKey, std::vector<std::string>> logs;  // by the test
+  std::map<int64_t, Entry> entries;                           // by pid; the dead ones too
 
  private:
   class Handle final : public supervisor::Process {
