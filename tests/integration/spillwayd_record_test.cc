@@ -15,6 +15,7 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/strings/numbers.h"
 #include "base/clock.h"
 #include "base/lock_file.h"
 #include "spillway/v1/fleet.grpc.pb.h"
@@ -44,8 +45,7 @@ class SpillwaydRecordTest : public ::testing::Test {
   ~SpillwaydRecordTest() override {
     if (server_) server_->Signal(SIGKILL);
     server_.reset();
-    for (const int64_t pid : Workers()) kill(static_cast<pid_t>(pid), SIGKILL);
-    EXPECT_TRUE(Until([&] { return Workers().empty(); }));
+    EXPECT_TRUE(Until([&] { return !KillOneLeft(); }));
   }
 
   std::vector<std::string> Arguments(const std::string& name, std::vector<std::string> more) {
@@ -133,6 +133,20 @@ class SpillwaydRecordTest : public ::testing::Test {
       if (check.name() == "state" && !check.ok()) return check.detail();
     }
     return "";
+  }
+  // By its program, since one that has just been started has no lock file yet. False: there is
+  // none.
+  bool KillOneLeft() const {
+    for (const fs::directory_entry& entry : fs::directory_iterator("/proc")) {
+      int pid = 0;
+      std::error_code error;  // of others' processes, and of those that end meanwhile
+      if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
+      const fs::path program = fs::read_symlink(entry.path() / "exe", error);
+      if (error || program.parent_path() != bin_) continue;
+      kill(pid, SIGKILL);
+      return true;
+    }
+    return false;
   }
   std::vector<int64_t> Workers() {
     std::vector<int64_t> pids;
