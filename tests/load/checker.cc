@@ -117,8 +117,7 @@ void Checker::ObserveSpan(const ScannedSpan& span, MessageState& state) {
 void Checker::Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageState& state) {
   const ExpectedSegment& segment = expectation_.segments[expected.segment];
   const uint32_t message = static_cast<uint32_t>(flush_ids_.size() - 1);
-  const bool is_copy = expected.seen_in != kNone;
-  if (is_copy) {
+  if (expected.seen_in != kNone) {
     ++report_.duplicated;
     if (flush_ids_[expected.seen_in] == flush_ids_[message]) ++report_.duplicated_same_flush_id;
     segments_[expected.segment].has_duplicates = true;
@@ -135,7 +134,7 @@ void Checker::Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageSta
   } else {
     expected.has_right_copy = true;
   }
-  const uint32_t place = PlaceOf(expected, is_copy, state);
+  const uint32_t place = PlaceOf(expected, state);
   if (!state.has_known_span) {
     state.segment = expected.segment;
   } else if (state.segment != expected.segment) {
@@ -149,18 +148,22 @@ void Checker::Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageSta
 }
 
 // After a loss of Redis what is read again may begin between a span and the message that repeated
-// it: in the copy the span then stands where it was repeated.
-uint32_t Checker::PlaceOf(const ExpectedSpan& expected, bool is_copy,
-                          const MessageState& state) const {
-  if (!is_copy || !state.has_known_span || expected.arrival > state.last_arrival) {
-    return expected.arrival;
+// it: in the copy the span then stands where it was repeated. Which message is the copy shows only
+// at the end, since output partitions are read in any order.
+uint32_t Checker::PlaceOf(ExpectedSpan& expected, const MessageState& state) {
+  const bool is_in_order = !state.has_known_span || expected.arrival > state.last_arrival;
+  if (!is_in_order) {
+    const auto later = expectation_.later_arrivals.find(
+        static_cast<uint32_t>(&expected - expectation_.spans.data()));
+    if (later != expectation_.later_arrivals.end()) {
+      for (const uint32_t place : later->second) {
+        if (place <= state.last_arrival) continue;
+        repeated_.push_back(&expected);
+        return place;
+      }
+    }
   }
-  const auto later = expectation_.later_arrivals.find(
-      static_cast<uint32_t>(&expected - expectation_.spans.data()));
-  if (later == expectation_.later_arrivals.end()) return expected.arrival;
-  for (const uint32_t place : later->second) {
-    if (place > state.last_arrival) return place;
-  }
+  expected.has_first_place |= is_in_order;
   return expected.arrival;
 }
 
@@ -212,6 +215,11 @@ void Checker::JudgeCopies() {
     } else {
       Wrong(problem);
     }
+  }
+  for (const ExpectedSpan* span : repeated_) {
+    if (span->has_first_place) continue;
+    Wrong(absl::StrCat(Describe(expectation_.segments[span->segment].trace, span->id),
+                       ": not in input order"));
   }
 }
 

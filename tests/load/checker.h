@@ -83,7 +83,7 @@ class Checker {
 
   void ObserveSpan(const ScannedSpan& span, MessageState& state);
   void Accept(ExpectedSpan& expected, const ScannedSpan& span, MessageState& state);
-  uint32_t PlaceOf(const ExpectedSpan& expected, bool is_copy, const MessageState& state) const;
+  uint32_t PlaceOf(ExpectedSpan& expected, const MessageState& state);
   absl::Status CheckEdits(const ExpectedSpan& expected, const ScannedSpan& span) const;
   void CloseMessage(const MessageState& state, bool is_skipping, int64_t timestamp_ms);
   void JudgeCopies();
@@ -104,6 +104,8 @@ class Checker {
   std::string original_;    // reused
   // Copies with edits of another segment, and what is wrong about them.
   std::vector<std::pair<const ExpectedSpan*, std::string>> misplaced_;
+  // Those of which a copy stands where they were repeated.
+  std::vector<const ExpectedSpan*> repeated_;
   std::map<std::string, size_t> samples_;  // in the report, by kind
 };
 

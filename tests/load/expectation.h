@@ -28,7 +28,8 @@ struct ExpectedSpan {
   uint32_t seen_in = kNone;       // the checker's: which output message had it first
   IsSegmentForm is_segment = IsSegmentForm::kMissing;
   AttributesForm attributes = AttributesForm::kMissing;
-  bool has_right_copy = false;  // the checker's: one came with the right edits
+  bool has_right_copy = false;   // the checker's: one came with the right edits
+  bool has_first_place = false;  // the checker's: one came where the span was first sent
 };
 
 struct ExpectedSegment {
