@@ -238,7 +238,7 @@ void Ask(uint8_t call, Loop& loop, Run& run) {
       });
     case 9:
       return run.Ask([&](RedisShardStore& store) {
-        store.Release(kShard, {.id = {1, 2}, .parts = {}}, run.Answered<bool>());
+        store.Release(kShard, {.id = {1, 2}}, run.Answered<bool>());
       });
     case 10:
       return run.Ask(
