@@ -12,13 +12,11 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <sstream>
 #include <thread>
 
-#include "absl/strings/numbers.h"
 #include "base/clock.h"
-#include "base/lock_file.h"
 #include "spillway/v1/fleet.grpc.pb.h"
+#include "tests/integration/spillwayd_place.h"
 #include "tests/support/processes.h"
 #include "tests/support/seeded_random.h"
 
@@ -30,22 +28,14 @@ using std::chrono::microseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-constexpr seconds kLimit{30};
 constexpr int kBadConfiguration = 78;
 
-class SpillwaydRecordTest : public ::testing::Test {
+class SpillwaydRecordTest : public testing::SpillwaydPlace {
  protected:
-  SpillwaydRecordTest() {
-    fs::create_directory(bin_);
-    fs::create_directory(points_);
-    // The server looks for its workers' program beside itself.
-    fs::copy_file(SPILLWAYD, bin_ + "/spillwayd");
-    fs::copy_file(SPILLWAY_STAND_IN_WORKER, bin_ + "/spillway-worker");
-  }
+  SpillwaydRecordTest() { fs::create_directory(points_); }
   ~SpillwaydRecordTest() override {
     if (server_) server_->Signal(SIGKILL);
     server_.reset();
-    EXPECT_TRUE(Until([&] { return !KillOneLeft(); }));
   }
 
   std::vector<std::string> Arguments(const std::string& name, std::vector<std::string> more) {
@@ -134,46 +124,8 @@ class SpillwaydRecordTest : public ::testing::Test {
     }
     return "";
   }
-  // By its program, since one that has just been started has no lock file yet. False: there is
-  // none.
-  bool KillOneLeft() const {
-    for (const fs::directory_entry& entry : fs::directory_iterator("/proc")) {
-      int pid = 0;
-      std::error_code error;  // of others' processes, and of those that end meanwhile
-      if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
-      const fs::path program = fs::read_symlink(entry.path() / "exe", error);
-      if (error || program.parent_path() != bin_) continue;
-      kill(pid, SIGKILL);
-      return true;
-    }
-    return false;
-  }
-  std::vector<int64_t> Workers() {
-    std::vector<int64_t> pids;
-    for (const FoundLock& lock : ReadLockFiles(directory_.path() + "/run")) {
-      if (lock.is_alive) pids.push_back(lock.record.pid);
-    }
-    return pids;
-  }
-  std::string Output() {
-    std::ostringstream text;
-    text << std::ifstream(output_).rdbuf();
-    return text.str();
-  }
-  // Looks again as often as the machine lets it.
-  static bool Until(const std::function<bool()>& condition) {
-    const Instant deadline = SystemClock().Now() + kLimit;
-    while (!condition()) {
-      if (SystemClock().Now() > deadline) return false;
-      sched_yield();
-    }
-    return true;
-  }
 
-  TemporaryDirectory directory_;
-  const std::string bin_ = directory_.path() + "/bin";
   const std::string points_ = directory_.path() + "/points";
-  const std::string output_ = directory_.path() + "/output";
   std::string state_ = directory_.path() + "/state.db";
   std::optional<ChildProcess> server_;
   std::unique_ptr<v1::FleetService::Stub> stub_;

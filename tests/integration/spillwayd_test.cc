@@ -4,33 +4,20 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <cerrno>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <string>
+#include <vector>
 
-#include "base/lock_file.h"
+#include "tests/integration/spillwayd_place.h"
 #include "tests/support/processes.h"
 
 namespace spillway {
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-class SpillwaydTest : public ::testing::Test {
+class SpillwaydTest : public testing::SpillwaydPlace {
  protected:
-  SpillwaydTest() {
-    fs::create_directory(bin_);
-    // The server looks for its workers' program beside itself.
-    fs::copy_file(SPILLWAYD, bin_ + "/spillwayd");
-    fs::copy_file(SPILLWAY_STAND_IN_WORKER, bin_ + "/spillway-worker");
-  }
-  ~SpillwaydTest() override {
-    for (const int64_t pid : Workers()) kill(static_cast<pid_t>(pid), SIGKILL);
-  }
-
   ChildProcess Start(std::vector<std::string> more = {}) {
     std::vector<std::string> arguments = {bin_ + "/spillwayd",
                                           "--server.run_dir=" + run_dir_,
@@ -44,32 +31,6 @@ class SpillwaydTest : public ::testing::Test {
     EXPECT_TRUE(started.ok()) << started.status();
     return *std::move(started);
   }
-  std::vector<int64_t> Workers() {
-    std::vector<int64_t> pids;
-    for (const FoundLock& lock : ReadLockFiles(run_dir_)) {
-      if (lock.is_alive) pids.push_back(lock.record.pid);
-    }
-    return pids;
-  }
-  std::string Output() {
-    std::ostringstream text;
-    text << std::ifstream(output_).rdbuf();
-    return text.str();
-  }
-  // Looks again as often as the machine lets it; 30 s at most.
-  static bool Until(const std::function<bool()>& condition) {
-    const Instant deadline = SystemClock().Now() + seconds(30);
-    while (!condition()) {
-      if (SystemClock().Now() > deadline) return false;
-      sched_yield();
-    }
-    return true;
-  }
-
-  TemporaryDirectory directory_;
-  const std::string bin_ = directory_.path() + "/bin";
-  const std::string run_dir_ = directory_.path() + "/run";
-  const std::string output_ = directory_.path() + "/output";
 };
 
 TEST_F(SpillwaydTest, StartsWithoutRedisAndKafkaAndEndsWithAllItsWorkers) {
