@@ -11,7 +11,7 @@ namespace {
 
 constexpr int32_t kUsualLines = 100;
 
-v1::CaptureStacksResponse ToMessage(const supervisor::StackReport& report) {
+v1::CaptureStacksResponse ToStacksResponse(const supervisor::StackReport& report) {
   v1::CaptureStacksResponse message;
   message.set_problem(report.problem);
   message.set_summary(ValidUtf8(report.summary));
@@ -41,7 +41,7 @@ grpc::ServerUnaryReactor* FleetService::CaptureStacks(Context* context,
     return refused;
   }
   response->set_name(request->name());
-  auto* call = new CaptureCall(response, &ToMessage);  // deletes itself
+  auto* call = new CaptureCall(response, ToStacksResponse);  // deletes itself
   fleet_.CaptureStacks(*worker, call->Answer());
   return call;
 }

@@ -9,7 +9,6 @@
 #include "proto/wire/convert.h"
 #include "server/rpc/audit_messages.h"
 #include "server/rpc/grpc_status.h"
-#include "server/rpc/history_call.h"
 #include "server/rpc/history_messages.h"
 #include "server/rpc/pending_call.h"
 #include "server/rpc/resource_messages.h"
@@ -23,6 +22,8 @@ using supervisor::Origin;
 using supervisor::PoolDone;
 using supervisor::PoolView;
 using AuditCall = PendingCall<std::vector<supervisor::ShardAudit>, v1::AuditResponse>;
+using EventsCall = PendingCall<std::vector<record::Event>, v1::ListEventsResponse>;
+using DeathsCall = PendingCall<std::vector<record::Death>, v1::ListDeathsResponse>;
 
 grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -144,7 +145,8 @@ grpc::ServerUnaryReactor* FleetService::Audit(Context* context, const v1::AuditR
     if (!named.ok()) return Finish(context, named.status());
     shard = *named;
   }
-  auto* call = new AuditCall(response, &ToMessage);  // deletes itself
+  auto* call = new AuditCall(  // deletes itself
+      response, [](const auto& audits) { return ToMessage(audits); });
   fleet_.Audit(shard, call->Answer());
   return call;
 }
@@ -156,8 +158,9 @@ grpc::ServerUnaryReactor* FleetService::ListEvents(Context* context,
       ParsePage(request->page_size(), request->page_token());
   if (!query.ok()) return Finish(context, query.status());
   if (history_ == nullptr) return Finish(context, NoHistory());
-  auto* call = new HistoryCall<v1::ListEventsResponse>(response);  // deletes itself
-  history_->ListEvents(*query, call->Answer<record::Event>(*query));
+  auto* call = new EventsCall(  // deletes itself
+      response, [query = *query](const auto& page) { return ToMessage(page, query); });
+  history_->ListEvents(*query, call->Answer());
   return call;
 }
 
@@ -172,8 +175,9 @@ grpc::ServerUnaryReactor* FleetService::ListDeaths(Context* context,
     query->pool = *name;
   }
   if (history_ == nullptr) return Finish(context, NoHistory());
-  auto* call = new HistoryCall<v1::ListDeathsResponse>(response);  // deletes itself
-  history_->ListDeaths(*query, call->Answer<record::Death>(*query));
+  auto* call = new DeathsCall(  // deletes itself
+      response, [query = *query](const auto& page) { return ToMessage(page, query); });
+  history_->ListDeaths(*query, call->Answer());
   return call;
 }
 
@@ -187,27 +191,13 @@ grpc::ServerWriteReactor<v1::WatchFleetResponse>* FleetService::WatchFleet(
 grpc::ServerUnaryReactor* FleetService::StartPool(Context* context,
                                                   const v1::StartPoolRequest* request,
                                                   v1::Pool* response) {
-  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
-  if (!name.ok()) return Finish(context, name.status());
-  return Change(
-      context, *request, request->request_id(),
-      [this, name = *std::move(name)](Origin origin, PoolDone done) {
-        fleet_.Start(name, std::move(origin), std::move(done));
-      },
-      response);
+  return ChangeNamed(context, *request, &supervisor::FleetControl::Start, response);
 }
 
 grpc::ServerUnaryReactor* FleetService::StopPool(Context* context,
                                                  const v1::StopPoolRequest* request,
                                                  v1::Pool* response) {
-  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
-  if (!name.ok()) return Finish(context, name.status());
-  return Change(
-      context, *request, request->request_id(),
-      [this, name = *std::move(name)](Origin origin, PoolDone done) {
-        fleet_.Stop(name, std::move(origin), std::move(done));
-      },
-      response);
+  return ChangeNamed(context, *request, &supervisor::FleetControl::Stop, response);
 }
 
 grpc::ServerUnaryReactor* FleetService::ResizePool(Context* context,
@@ -234,27 +224,13 @@ grpc::ServerUnaryReactor* FleetService::ResizePool(Context* context,
 grpc::ServerUnaryReactor* FleetService::PausePool(Context* context,
                                                   const v1::PausePoolRequest* request,
                                                   v1::Pool* response) {
-  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
-  if (!name.ok()) return Finish(context, name.status());
-  return Change(
-      context, *request, request->request_id(),
-      [this, name = *std::move(name)](supervisor::Origin origin, PoolDone done) {
-        fleet_.Pause(name, std::move(origin), std::move(done));
-      },
-      response);
+  return ChangeNamed(context, *request, &supervisor::FleetControl::Pause, response);
 }
 
 grpc::ServerUnaryReactor* FleetService::ResumePool(Context* context,
                                                    const v1::ResumePoolRequest* request,
                                                    v1::Pool* response) {
-  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
-  if (!name.ok()) return Finish(context, name.status());
-  return Change(
-      context, *request, request->request_id(),
-      [this, name = *std::move(name)](supervisor::Origin origin, PoolDone done) {
-        fleet_.Resume(name, std::move(origin), std::move(done));
-      },
-      response);
+  return ChangeNamed(context, *request, &supervisor::FleetControl::Resume, response);
 }
 
 grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,
@@ -268,7 +244,7 @@ grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,
   if (request->has_max_unavailable()) restart.max_unavailable = request->max_unavailable();
   return Change(
       context, *request, request->request_id(),
-      [this, restart = std::move(restart)](supervisor::Origin origin, PoolDone done) mutable {
+      [this, restart = std::move(restart)](Origin origin, PoolDone done) mutable {
         restart.origin = std::move(origin);
         fleet_.Restart(std::move(restart), std::move(done));
       },
@@ -293,11 +269,24 @@ grpc::ServerUnaryReactor* FleetService::RestartWorker(Context* context,
   };
   Run(
       *context, *request, request->request_id(),
-      [this, key = *key](supervisor::Origin origin, PoolDone done) {
+      [this, key = *key](Origin origin, PoolDone done) {
         fleet_.RestartWorker(key, std::move(origin), std::move(done));
       },
       std::move(answer));
   return reactor;
+}
+
+template <typename Request>
+grpc::ServerUnaryReactor* FleetService::ChangeNamed(Context* context, const Request& request,
+                                                    Verb verb, v1::Pool* response) {
+  absl::StatusOr<std::string> name = ParsePoolName("name", request.name());
+  if (!name.ok()) return Finish(context, name.status());
+  return Change(
+      context, request, request.request_id(),
+      [this, verb, name = *std::move(name)](Origin origin, PoolDone done) {
+        (fleet_.*verb)(name, std::move(origin), std::move(done));
+      },
+      response);
 }
 
 grpc::ServerUnaryReactor* FleetService::Change(Context* context,
@@ -323,8 +312,7 @@ void FleetService::Run(const Context& context, const google::protobuf::Message& 
       absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString());
   requests_.Run(
       request_id, fingerprint,
-      [perform = std::move(perform),
-       origin = supervisor::Origin{ActorOf(context), request_id, fingerprint}](
+      [perform = std::move(perform), origin = Origin{ActorOf(context), request_id, fingerprint}](
           PoolDone done) mutable { std::move(perform)(std::move(origin), std::move(done)); },
       std::move(answer));
 }

@@ -63,6 +63,12 @@ class FleetService final : public v1::FleetService::CallbackService {
   grpc::ServerWriteReactor<v1::WatchFleetResponse>* WatchFleet(
       Context* context, const v1::WatchFleetRequest* request) override;
 
+  // A change of which the pool's name says all.
+  using Verb = void (supervisor::FleetControl::*)(std::string, supervisor::Origin,
+                                                  supervisor::PoolDone);
+  template <typename Request>
+  Unary* ChangeNamed(Context* context, const Request& request, Verb verb, v1::Pool* response);
+
   using Perform = absl::AnyInvocable<void(supervisor::Origin, supervisor::PoolDone) &&>;
   // Performs a change once per request id and finishes the call with the pool.
   Unary* Change(Context* context, const google::protobuf::Message& request,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "proto/wire/convert.h"
 #include "server/supervisor/fleet_control.h"
+#include "server/supervisor/recorded_pools.h"
 
 namespace spillway::rpc {
 namespace {
@@ -91,9 +92,7 @@ supervisor::PoolView AsAnswered(const record::AnsweredRequest& request,
   view.desired = wish.sizes.desired;
   view.min = wish.sizes.min;
   view.max = wish.sizes.max;
-  view.state = wish.state == record::WishedState::kRunning  ? fleet::PoolState::kRunning
-               : wish.state == record::WishedState::kPaused ? fleet::PoolState::kPaused
-                                                            : fleet::PoolState::kStopped;
+  view.state = supervisor::StateOf(wish.state);
   view.etag = request.etag;
   return view;
 }

@@ -19,13 +19,13 @@ namespace spillway::rpc {
 template <typename Value, typename Response>
 class PendingCall final : public grpc::ServerUnaryReactor {
  public:
-  using Convert = Response (*)(const Value&);
+  using Convert = absl::AnyInvocable<Response(const Value&)>;
 
   PendingCall(Response* response, Convert convert) : state_(std::make_shared<State>()) {
     MutexLock lock(&state_->mutex);
     state_->call = this;
     state_->response = response;
-    state_->convert = convert;
+    state_->convert = std::move(convert);
   }
 
   // To be called once, from any thread; may outlive the call.
@@ -51,7 +51,7 @@ class PendingCall final : public grpc::ServerUnaryReactor {
     Mutex mutex;
     PendingCall* call ABSL_GUARDED_BY(mutex) = nullptr;   // null: finished
     Response* response ABSL_GUARDED_BY(mutex) = nullptr;  // valid until then
-    Convert convert ABSL_GUARDED_BY(mutex) = nullptr;
+    Convert convert ABSL_GUARDED_BY(mutex);
   };
   const std::shared_ptr<State> state_;
 };

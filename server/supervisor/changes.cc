@@ -17,14 +17,6 @@ void Supervisor::Core::Resize(ResizeRequest request, PoolDone done) {
   Enqueue(std::move(wanted));
 }
 
-void Supervisor::Core::StartOrStop(std::string pool, bool start, Origin origin, PoolDone done) {
-  Enqueue({.action = start ? "StartPool" : "StopPool",
-           .pool = std::move(pool),
-           .start = start,
-           .origin = std::move(origin),
-           .done = std::move(done)});
-}
-
 void Supervisor::Core::Act(const char* action, fleet::Event verb, std::string pool, Origin origin,
                            PoolDone done) {
   Enqueue({.action = action,
@@ -57,12 +49,8 @@ void Supervisor::Core::RestartWorker(fleet::WorkerKey worker, Origin origin, Poo
 absl::Status Supervisor::Core::CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const {
   if (wanted.worker) {
     const std::string name = fleet::WorkerName(*wanted.worker);
-    const auto worker = fleet_.workers.find(*wanted.worker);
-    if (worker == fleet_.workers.end()) {
-      return Refusal(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
-                     absl::StrCat(name, ": there is no such worker"));
-    }
-    if (!worker->second.is_wanted) {
+    if (absl::Status status = CheckWorker(*wanted.worker); !status.ok()) return status;
+    if (!fleet_.workers.at(*wanted.worker).is_wanted) {
       return Refusal(absl::StatusCode::kFailedPrecondition, "WORKER_NOT_WANTED",
                      absl::StrCat(name, ": is going away; its pool has no place for it"));
     }
@@ -73,7 +61,9 @@ absl::Status Supervisor::Core::CheckVerb(const Wanted& wanted, const fleet::Pool
         absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
         absl::StrCat("max_unavailable: ", restart->max_unavailable, ": expected 1 or more"));
   }
-  if (pool.state == fleet::PoolState::kStopped) {
+  const bool suits_stopped = std::holds_alternative<fleet::PoolStarted>(*wanted.verb) ||
+                             std::holds_alternative<fleet::PoolStopped>(*wanted.verb);
+  if (pool.state == fleet::PoolState::kStopped && !suits_stopped) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "POOL_STOPPED",
                    absl::StrCat(fleet::PoolName(pool.name), ": is stopped; start it first"));
   }
@@ -118,10 +108,6 @@ absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const 
   if (wanted.verb) {
     if (absl::Status status = CheckVerb(wanted, **pool); !status.ok()) return status;
     return *wanted.verb;
-  }
-  if (!wanted.resize) {
-    if (wanted.start) return fleet::PoolStarted{wanted.pool};
-    return fleet::PoolStopped{wanted.pool};
   }
   const ResizeRequest& resize = *wanted.resize;
   if (absl::Status status = CheckResize(resize, **pool); !status.ok()) return status;

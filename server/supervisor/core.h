@@ -42,7 +42,6 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   SnapshotPtr Snapshot() const;  // any thread
   void Subscribe(std::shared_ptr<Listening> listening);
   void Resize(ResizeRequest request, PoolDone done);
-  void StartOrStop(std::string pool, bool start, Origin origin, PoolDone done);
   // A verb that a stopped pool does not know.
   void Act(const char* action, fleet::Event verb, std::string pool, Origin origin, PoolDone done);
   void Restart(RestartRequest request, PoolDone done);
@@ -77,8 +76,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
     const char* action = "";  // "ResizePool"
     std::string pool;
     std::optional<ResizeRequest> resize{};  // else:
-    std::optional<fleet::Event> verb{};     // one that a stopped pool does not know; else:
-    bool start = false;
+    std::optional<fleet::Event> verb{};
     std::optional<fleet::WorkerKey> worker{};  // the verb is about this one of the pool
     std::string detail{};                      // for the journal
     Origin origin{};

@@ -12,14 +12,10 @@ absl::Status NoProcess(const fleet::WorkerKey& worker, absl::string_view why) {
                  absl::StrCat(fleet::WorkerName(worker), ": ", why));
 }
 
-absl::Status Stopping() {
-  return Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping");
-}
-
 }  // namespace
 
 absl::Status Supervisor::Core::CheckWorker(const fleet::WorkerKey& worker) const {
-  if (is_closed_) return Stopping();
+  if (is_closed_) return ServerStopping();
   if (fleet_.workers.contains(worker)) return absl::OkStatus();
   return Refusal(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
                  absl::StrCat(fleet::WorkerName(worker), ": there is no such worker"));
@@ -49,7 +45,7 @@ void Supervisor::Core::EndCaptures(const fleet::WorkerKey& worker) {
 
 void Supervisor::Core::ReadLog(LogQuery query, LogDone done) {
   // A worker that the fleet has no more may have left a log; the pool's name is what is checked.
-  if (is_closed_) return done(Stopping());
+  if (is_closed_) return done(ServerStopping());
   if (fleet::FindPool(fleet_, query.worker.pool) == nullptr || query.worker.slot < 0) {
     return done(CheckWorker(query.worker));
   }
@@ -67,7 +63,7 @@ void Supervisor::Core::TryLog(std::shared_ptr<LogReader> reader) {
   parts_.launcher.ReadLog(
       query, [reader = std::move(reader), weak = weak_from_this()](absl::StatusOr<LogPage> page) {
         if (const auto core = weak.lock()) return core->OnLog(reader, std::move(page));
-        reader->done(Stopping());
+        reader->done(ServerStopping());
       });
 }
 
@@ -79,7 +75,7 @@ void Supervisor::Core::OnLog(std::shared_ptr<LogReader> reader, absl::StatusOr<L
     return;
   }
   --log_reader_count_;
-  if (is_closed_) page = Stopping();
+  if (is_closed_) page = ServerStopping();
   if (absl::IsNotFound(page.status())) {
     page = Refusal(absl::StatusCode::kNotFound, "LOG_NOT_FOUND",
                    absl::StrCat(fleet::WorkerName(reader->query.worker), ": has no log here"));
@@ -95,10 +91,10 @@ void Supervisor::Core::EndReaders() {
   log_timer_.Stop();
   for (auto& reader : std::exchange(log_readers_, {})) {
     --log_reader_count_;
-    reader->done(Stopping());
+    reader->done(ServerStopping());
   }
   for (auto& [worker, asked] : std::exchange(captures_, {})) {
-    for (CaptureDone& answer : asked) answer(Stopping());
+    for (CaptureDone& answer : asked) answer(ServerStopping());
   }
 }
 

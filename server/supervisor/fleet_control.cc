@@ -15,6 +15,10 @@ absl::Status Refusal(absl::StatusCode code, absl::string_view reason, absl::stri
   return status;
 }
 
+absl::Status ServerStopping() {
+  return Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping");
+}
+
 std::string RefusalReason(const absl::Status& status) {
   const absl::optional<absl::Cord> reason = status.GetPayload(kReasonUrl);
   return reason ? std::string(*reason) : "";

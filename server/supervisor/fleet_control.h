@@ -102,6 +102,8 @@ inline constexpr Duration kLogWait = std::chrono::seconds(1);
 
 // A status with a stable reason, for google.rpc.ErrorInfo.
 absl::Status Refusal(absl::StatusCode code, absl::string_view reason, absl::string_view message);
+// To whoever asks while the server ends: UNAVAILABLE / SERVER_STOPPING.
+absl::Status ServerStopping();
 // The reason in `status`, e.g. "EXTERNALLY_SCALED"; empty: it has none.
 std::string RefusalReason(const absl::Status& status);
 

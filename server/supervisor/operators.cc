@@ -9,7 +9,7 @@ namespace spillway::supervisor {
 
 absl::StatusOr<const fleet::Pool*> Supervisor::Core::FindPool(const std::string& name) const {
   if (is_closed_ || fleet_.is_shutting_down) {
-    return Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping");
+    return ServerStopping();
   }
   const fleet::Pool* pool = fleet::FindPool(fleet_, name);
   if (pool != nullptr && pool->is_configured) return pool;
@@ -61,8 +61,7 @@ uint64_t Supervisor::Core::PossiblyPersisted(ShardId shard) const {
 
 void Supervisor::Core::Audit(std::optional<ShardId> shard, AuditDone done) {
   if (is_closed_ || fleet_.is_shutting_down) {
-    return done(
-        Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"));
+    return done(ServerStopping());
   }
   const std::vector<ShardId> shards = shard ? std::vector{*shard} : KnownShards();
   if (shards.empty()) {

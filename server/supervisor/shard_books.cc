@@ -19,8 +19,7 @@ void ShardBooks::Close() {
   to_read_.clear();
   to_audit_.clear();
   for (const RequestPtr& request : std::exchange(requests_, {})) {
-    request->done(
-        Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "the server is stopping"));
+    request->done(ServerStopping());
   }
 }
 

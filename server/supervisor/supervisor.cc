@@ -39,30 +39,30 @@ void Supervisor::Resize(ResizeRequest request, PoolDone done) {
 }
 
 void Supervisor::Start(std::string pool, Origin origin, PoolDone done) {
-  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
-                      done = std::move(done)]() mutable {
-    core->StartOrStop(std::move(pool), true, std::move(origin), std::move(done));
-  });
+  fleet::PoolStarted verb{pool};
+  Act("StartPool", std::move(verb), std::move(pool), std::move(origin), std::move(done));
 }
 
 void Supervisor::Stop(std::string pool, Origin origin, PoolDone done) {
-  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
-                      done = std::move(done)]() mutable {
-    core->StartOrStop(std::move(pool), false, std::move(origin), std::move(done));
-  });
+  fleet::PoolStopped verb{pool};
+  Act("StopPool", std::move(verb), std::move(pool), std::move(origin), std::move(done));
 }
 
 void Supervisor::Pause(std::string pool, Origin origin, PoolDone done) {
-  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
-                      done = std::move(done)]() mutable {
-    core->Act("PausePool", fleet::PoolPaused{pool}, pool, std::move(origin), std::move(done));
-  });
+  fleet::PoolPaused verb{pool};
+  Act("PausePool", std::move(verb), std::move(pool), std::move(origin), std::move(done));
 }
 
 void Supervisor::Resume(std::string pool, Origin origin, PoolDone done) {
-  core_->loop().Post([core = core_, pool = std::move(pool), origin = std::move(origin),
-                      done = std::move(done)]() mutable {
-    core->Act("ResumePool", fleet::PoolResumed{pool}, pool, std::move(origin), std::move(done));
+  fleet::PoolResumed verb{pool};
+  Act("ResumePool", std::move(verb), std::move(pool), std::move(origin), std::move(done));
+}
+
+void Supervisor::Act(const char* action, fleet::Event verb, std::string pool, Origin origin,
+                     PoolDone done) {
+  core_->loop().Post([core = core_, action, verb = std::move(verb), pool = std::move(pool),
+                      origin = std::move(origin), done = std::move(done)]() mutable {
+    core->Act(action, std::move(verb), std::move(pool), std::move(origin), std::move(done));
   });
 }
 

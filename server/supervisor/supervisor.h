@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "server/fleet/fleet.h"
 #include "server/fleet/limits.h"
 #include "server/record/recorder.h"
 #include "server/supervisor/fleet_control.h"
@@ -73,6 +74,8 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void Detach(LinkId link) override;
 
  private:
+  void Act(const char* action, fleet::Event verb, std::string pool, Origin origin, PoolDone done);
+
   class Core;  // everything on the loop's thread; shared with tasks still posted when we go
   std::shared_ptr<Core> core_;
 };
