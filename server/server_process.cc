@@ -78,15 +78,18 @@ absl::Status ServerProcess::Build() {
   store_ = std::make_unique<buffer::RedisShardStore>(loop_, std::move(store));
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
-  supervisor_ = std::make_unique<supervisor::Supervisor>(config_, supervisor::Parts{loop_,
-                                                                                    SystemClock(),
-                                                                                    *launcher_,
-                                                                                    *discovery_,
-                                                                                    seed,
-                                                                                    {},
-                                                                                    store_.get(),
-                                                                                    recorder_.get(),
-                                                                                    wishes_});
+  supervisor_ =
+      std::make_unique<supervisor::Supervisor>(config_, supervisor::Parts{loop_,
+                                                                          SystemClock(),
+                                                                          *launcher_,
+                                                                          *discovery_,
+                                                                          seed,
+                                                                          {},
+                                                                          store_.get(),
+                                                                          recorder_.get(),
+                                                                          wishes_,
+                                                                          revisions_,
+                                                                          record_identity_});
   return Listen();
 }
 
@@ -113,6 +116,8 @@ absl::Status ServerProcess::OpenRecord() {
   restored.change.events.push_back(std::move(start));
   RETURN_IF_ERROR(store->Commit(restored.change));
   wishes_ = std::move(restored.wishes);
+  revisions_ = std::move(restored.revisions);
+  record_identity_ = state.identity;
   requests_ = std::move(state.requests);
   recorder_ = std::make_unique<record::Recorder>(std::move(store), SystemClock());
   return absl::OkStatus();

@@ -62,6 +62,8 @@ class ServerProcess {
   std::unique_ptr<buffer::RedisShardStore> store_;  // for reading only
   std::unique_ptr<record::Recorder> recorder_;      // its thread answers to the loop
   std::vector<record::PoolWish> wishes_;
+  std::map<std::string, uint64_t> revisions_;
+  uint64_t record_identity_ = 0;
   std::vector<record::AnsweredRequest> requests_;  // of earlier servers
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<supervisor::Subscription> readiness_;

@@ -43,7 +43,8 @@ struct PoolWish {
 
 struct PoolRecord {
   PoolWish wish;
-  Sizes configured{};  // the configuration's sizes when the wish was recorded
+  Sizes configured{};     // the configuration's sizes when the wish was recorded
+  uint64_t revision = 1;  // of the wish: rises with every change of it
   bool operator==(const PoolRecord&) const = default;
 };
 
@@ -105,6 +106,7 @@ struct Change {
 struct State {
   std::vector<PoolRecord> pools;          // by name
   std::vector<AnsweredRequest> requests;  // oldest first, none older than kMaxRequestAge
+  uint64_t identity = 0;                  // of this record: another for every one that is begun
 };
 
 inline constexpr int64_t kNewest = std::numeric_limits<int64_t>::max();

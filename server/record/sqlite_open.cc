@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -17,7 +18,10 @@ constexpr int64_t kApplicationId = 0x53504c57;  // "SPLW"
 constexpr mode_t kOnlyOwner = 0600;             // the journal names people and addresses
 
 // Sequences are rowids: 1 above the greatest, and the greatest is never deleted.
-constexpr char kSchema[] = R"(
+// What each version adds to the one before; the first begins with nothing. Never edited, only added
+// to: a file of any former version is brought up by the steps that it lacks.
+constexpr const char* kSteps[] = {
+    R"(
   CREATE TABLE server(namespace TEXT NOT NULL, commits INTEGER NOT NULL) STRICT;
   CREATE TABLE pools(
     name TEXT PRIMARY KEY, desired INTEGER NOT NULL, min INTEGER NOT NULL, max INTEGER NOT NULL,
@@ -36,7 +40,14 @@ constexpr char kSchema[] = R"(
     slot INTEGER NOT NULL, pid INTEGER NOT NULL, generation INTEGER NOT NULL,
     kind INTEGER NOT NULL, value INTEGER NOT NULL, is_expected INTEGER NOT NULL,
     reason TEXT NOT NULL, last_lines TEXT NOT NULL) STRICT;
-)";
+)",
+    // 2: what etags are made of.
+    R"(
+  ALTER TABLE server ADD COLUMN identity INTEGER NOT NULL DEFAULT 0;
+  UPDATE server SET identity = random();
+  ALTER TABLE pools ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+)"};
+static_assert(std::size(kSteps) == SqliteRecordStore::kSchemaVersion);
 
 absl::Status Wrong(const std::string& path, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("server.state: ", path, ": ", what));
@@ -83,11 +94,14 @@ absl::Status CheckIsWhole(Database& database) {
 
 absl::Status MakeTables(Database& database, const std::string& name_space) {
   ASSIGN_OR_RETURN(const int64_t version, database.Integer("PRAGMA user_version"));
-  if (version != 0) return absl::OkStatus();
-  // One transaction: a server that dies within leaves an empty file, or a whole one.
+  if (version == SqliteRecordStore::kSchemaVersion) return absl::OkStatus();
+  // One transaction: a server that dies within leaves the file as it was, or a whole one.
   RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
-  RETURN_IF_ERROR(database.Execute(kSchema));
-  RETURN_IF_ERROR(database.Prepare("INSERT INTO server VALUES(?, 0)").Bind(name_space).Run());
+  for (size_t step = static_cast<size_t>(version); step < std::size(kSteps); ++step) {
+    RETURN_IF_ERROR(database.Execute(kSteps[step]));
+    if (step > 0) continue;
+    RETURN_IF_ERROR(database.Prepare("INSERT INTO server VALUES(?, 0)").Bind(name_space).Run());
+  }
   RETURN_IF_ERROR(
       database.Execute(absl::StrCat("PRAGMA application_id = ", kApplicationId).c_str()));
   RETURN_IF_ERROR(database.Execute(

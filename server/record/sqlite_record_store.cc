@@ -73,14 +73,17 @@ int64_t SqliteRecordStore::OldestRequestTime() const {
 
 absl::StatusOr<State> SqliteRecordStore::Load() {
   State state;
+  ASSIGN_OR_RETURN(const int64_t identity, database_->Integer("SELECT identity FROM server"));
+  state.identity = static_cast<uint64_t>(identity);
   Statement pools = database_->Prepare(
       "SELECT name, desired, min, max, state, configured_desired, configured_min,"
-      " configured_max FROM pools ORDER BY name");
+      " configured_max, revision FROM pools ORDER BY name");
   while (true) {
     ASSIGN_OR_RETURN(const bool has_row, pools.Step());
     if (!has_row) break;
-    state.pools.push_back(
-        {{pools.Text(0), SizesAt(pools, 1), StateAt(pools, 4)}, SizesAt(pools, 5)});
+    state.pools.push_back({{pools.Text(0), SizesAt(pools, 1), StateAt(pools, 4)},
+                           SizesAt(pools, 5),
+                           static_cast<uint64_t>(pools.Integer(8))});
   }
   Statement requests = database_->Prepare(
       "SELECT id, fingerprint, time_us, pool, desired, min, max, state, etag FROM requests"
@@ -120,9 +123,10 @@ absl::Status SqliteRecordStore::WritePools(const Change& change) {
   }
   for (const PoolRecord& pool : change.pools) {
     Statement insert =
-        database_->Prepare("INSERT OR REPLACE INTO pools VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+        database_->Prepare("INSERT OR REPLACE INTO pools VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
     Bind(insert.Bind(pool.wish.pool), pool.wish.sizes).Bind(static_cast<int>(pool.wish.state));
-    RETURN_IF_ERROR(Bind(insert, pool.configured).Run());
+    Bind(insert, pool.configured).Bind(static_cast<int64_t>(pool.revision));
+    RETURN_IF_ERROR(insert.Run());
   }
   return absl::OkStatus();
 }

@@ -107,9 +107,52 @@ TEST_F(SqliteRecordStoreTest, AnotherProgramsDatabaseIsRefused) {
 
 TEST_F(SqliteRecordStoreTest, ANewerVersionIsRefused) {
   Fill();
-  Execute("PRAGMA user_version = 2");
+  Execute("PRAGMA user_version = 99");
   ExpectRefusal(absl::StatusCode::kInvalidArgument,
-                "has schema version 2, this spillwayd knows 1: run the newer spillwayd");
+                "has schema version 99, this spillwayd knows 2: run the newer spillwayd");
+}
+
+TEST_F(SqliteRecordStoreTest, AFileOfTheFirstVersionIsBroughtUpAndKeepsWhatItHas) {
+  Execute(R"(
+    CREATE TABLE server(namespace TEXT NOT NULL, commits INTEGER NOT NULL) STRICT;
+    CREATE TABLE pools(
+      name TEXT PRIMARY KEY, desired INTEGER NOT NULL, min INTEGER NOT NULL, max INTEGER NOT NULL,
+      state INTEGER NOT NULL, configured_desired INTEGER NOT NULL,
+      configured_min INTEGER NOT NULL, configured_max INTEGER NOT NULL) STRICT;
+    CREATE TABLE requests(
+      number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, fingerprint BLOB NOT NULL,
+      time_us INTEGER NOT NULL, pool TEXT NOT NULL, desired INTEGER NOT NULL, min INTEGER NOT NULL,
+      max INTEGER NOT NULL, state INTEGER NOT NULL, etag TEXT NOT NULL) STRICT;
+    CREATE TABLE events(
+      sequence INTEGER PRIMARY KEY, time_us INTEGER NOT NULL, actor TEXT NOT NULL,
+      action TEXT NOT NULL, target TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL,
+      outcome TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+    CREATE TABLE deaths(
+      sequence INTEGER PRIMARY KEY, time_us INTEGER NOT NULL, pool TEXT NOT NULL,
+      slot INTEGER NOT NULL, pid INTEGER NOT NULL, generation INTEGER NOT NULL,
+      kind INTEGER NOT NULL, value INTEGER NOT NULL, is_expected INTEGER NOT NULL,
+      reason TEXT NOT NULL, last_lines TEXT NOT NULL) STRICT;
+    INSERT INTO server VALUES('test', 7);
+    INSERT INTO pools VALUES('flush', 3, 1, 8, 2, 1, 1, 8);
+    INSERT INTO events VALUES(5, 1, 'a', 'b', 'c', 'd', 'e', 'OK', 'f');
+    PRAGMA application_id = 1397771351;
+    PRAGMA user_version = 1;)");
+  uint64_t identity = 0;
+  {
+    const auto store = Open();
+    ASSERT_TRUE(store.ok()) << store.status();
+    const auto state = (*store)->Load();
+    ASSERT_TRUE(state.ok()) << state.status();
+    ASSERT_EQ(state->pools.size(), 1u);
+    EXPECT_EQ(state->pools[0].wish, (PoolWish{"flush", {3, 1, 8}, WishedState::kStopped}));
+    EXPECT_EQ(state->pools[0].revision, 1u);
+    EXPECT_EQ((*store)->ListEvents({})->at(0).sequence, 5);
+    identity = state->identity;
+    EXPECT_NE(identity, 0u);
+  }
+  const auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*again)->Load()->identity, identity) << "once for every file";
 }
 
 TEST_F(SqliteRecordStoreTest, AnotherNamespacesRecordIsRefused) {

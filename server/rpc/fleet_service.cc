@@ -59,6 +59,15 @@ fleet::RestartScope ScopeOf(v1::RestartScope scope) {
   return is_all ? fleet::RestartScope::kAll : fleet::RestartScope::kFailed;
 }
 
+// What every request for a change has; the rest of its origin is the call's.
+template <typename Request>
+Origin OriginOf(const Request& request) {
+  Origin origin;
+  origin.request_id = request.request_id();
+  origin.etag = request.etag();
+  return origin;
+}
+
 class WatchFleetStream final : public SnapshotStream<v1::WatchFleetResponse> {
  public:
   explicit WatchFleetStream(const Clock& clock) : clock_(clock) {}
@@ -211,9 +220,8 @@ grpc::ServerUnaryReactor* FleetService::ResizePool(Context* context,
   if (request->has_min()) resize.min = request->min();
   if (request->has_max()) resize.max = request->max();
   resize.validate_only = request->validate_only();
-  resize.etag = request->etag();
   return Change(
-      context, *request, request->request_id(),
+      context, *request, OriginOf(*request),
       [this, resize = std::move(resize)](Origin origin, PoolDone done) mutable {
         resize.origin = std::move(origin);
         fleet_.Resize(std::move(resize), std::move(done));
@@ -243,7 +251,7 @@ grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,
   restart.scope = ScopeOf(request->scope());
   if (request->has_max_unavailable()) restart.max_unavailable = request->max_unavailable();
   return Change(
-      context, *request, request->request_id(),
+      context, *request, OriginOf(*request),
       [this, restart = std::move(restart)](Origin origin, PoolDone done) mutable {
         restart.origin = std::move(origin);
         fleet_.Restart(std::move(restart), std::move(done));
@@ -268,7 +276,7 @@ grpc::ServerUnaryReactor* FleetService::RestartWorker(Context* context,
     reactor->Finish(ToGrpcStatus(pool.status()));
   };
   Run(
-      *context, *request, request->request_id(),
+      *context, *request, OriginOf(*request),
       [this, key = *key](Origin origin, PoolDone done) {
         fleet_.RestartWorker(key, std::move(origin), std::move(done));
       },
@@ -282,7 +290,7 @@ grpc::ServerUnaryReactor* FleetService::ChangeNamed(Context* context, const Requ
   absl::StatusOr<std::string> name = ParsePoolName("name", request.name());
   if (!name.ok()) return Finish(context, name.status());
   return Change(
-      context, request, request.request_id(),
+      context, request, OriginOf(request),
       [this, verb, name = *std::move(name)](Origin origin, PoolDone done) {
         (fleet_.*verb)(name, std::move(origin), std::move(done));
       },
@@ -291,9 +299,8 @@ grpc::ServerUnaryReactor* FleetService::ChangeNamed(Context* context, const Requ
 
 grpc::ServerUnaryReactor* FleetService::Change(Context* context,
                                                const google::protobuf::Message& request,
-                                               const std::string& request_id, Perform perform,
-                                               v1::Pool* response) {
-  if (const absl::Status status = CheckRequestId(request_id); !status.ok()) {
+                                               Origin origin, Perform perform, v1::Pool* response) {
+  if (const absl::Status status = CheckRequestId(origin.request_id); !status.ok()) {
     return Finish(context, status);
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
@@ -302,18 +309,20 @@ grpc::ServerUnaryReactor* FleetService::Change(Context* context,
     if (pool.ok()) *response = ToMessage(*pool, clock_.Now());
     reactor->Finish(ToGrpcStatus(pool.status()));
   };
-  Run(*context, request, request_id, std::move(perform), std::move(done));
+  Run(*context, request, std::move(origin), std::move(perform), std::move(done));
   return reactor;
 }
 
 void FleetService::Run(const Context& context, const google::protobuf::Message& request,
-                       const std::string& request_id, Perform perform, PoolDone answer) {
-  const std::string fingerprint =
-      absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString());
+                       Origin origin, Perform perform, PoolDone answer) {
+  origin.actor = ActorOf(context);
+  origin.fingerprint = absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString());
+  const std::string id = origin.request_id, fingerprint = origin.fingerprint;
   requests_.Run(
-      request_id, fingerprint,
-      [perform = std::move(perform), origin = Origin{ActorOf(context), request_id, fingerprint}](
-          PoolDone done) mutable { std::move(perform)(std::move(origin), std::move(done)); },
+      id, fingerprint,
+      [perform = std::move(perform), origin = std::move(origin)](PoolDone done) mutable {
+        std::move(perform)(std::move(origin), std::move(done));
+      },
       std::move(answer));
 }
 

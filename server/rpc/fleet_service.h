@@ -72,11 +72,11 @@ class FleetService final : public v1::FleetService::CallbackService {
   using Perform = absl::AnyInvocable<void(supervisor::Origin, supervisor::PoolDone) &&>;
   // Performs a change once per request id and finishes the call with the pool.
   Unary* Change(Context* context, const google::protobuf::Message& request,
-                const std::string& request_id, Perform perform, v1::Pool* response);
+                supervisor::Origin origin, Perform perform, v1::Pool* response);
 
   // The same, finished by `answer`.
   void Run(const Context& context, const google::protobuf::Message& request,
-           const std::string& request_id, Perform perform, supervisor::PoolDone answer);
+           supervisor::Origin origin, Perform perform, supervisor::PoolDone answer);
 
   supervisor::FleetControl& fleet_;
   const Clock& clock_;

@@ -105,6 +105,12 @@ void Supervisor::Core::TakeNext() {
 absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const {
   const absl::StatusOr<const fleet::Pool*> pool = FindPool(wanted.pool);
   if (!pool.ok()) return pool.status();
+  const std::string& etag = wanted.origin.etag;
+  if (!etag.empty() && etag != EtagOf(**pool, etag_salt_)) {
+    return Refusal(
+        absl::StatusCode::kAborted, "ETAG_MISMATCH",
+        absl::StrCat(fleet::PoolName(wanted.pool), ": has changed meanwhile; read it again"));
+  }
   if (wanted.verb) {
     if (absl::Status status = CheckVerb(wanted, **pool); !status.ok()) return status;
     return *wanted.verb;
@@ -134,13 +140,13 @@ record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Eve
   const fleet::Pool wished = fleet::Wished(pool, event);
   const WallTime now = parts_.clock.Wall();
   record::Change change;
-  change.pools.push_back({WishOf(wished), {}});
+  change.pools.push_back({WishOf(wished), {}, wished.revision});
   for (const config::Pool& configured : config_.pools) {
     if (configured.name == pool.name) change.pools[0].configured = ConfiguredSizes(configured);
   }
   if (!wanted.origin.request_id.empty()) {
     change.request = {wanted.origin.request_id, wanted.origin.fingerprint, now, WishOf(wished),
-                      EtagOf(wished, parts_.seed)};
+                      EtagOf(wished, etag_salt_)};
   }
   record::Event entry;
   entry.time = now;

@@ -36,6 +36,7 @@ fleet::Exited ToEvent(const ExitReport& report) {
 Supervisor::Core::Core(const config::Config& config, Parts parts)
     : parts_(parts),
       limits_(fleet::LimitsFrom(config, parts.ends, parts.seed)),
+      etag_salt_(parts.recorder == nullptr ? parts.seed : parts.record_identity),
       config_(config),
       fleet_(fleet::MakeFleet(config, static_cast<uint64_t>(parts.clock.Wall().us),
                               parts.clock.Now())),
@@ -55,6 +56,8 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       pool.max = wish.sizes.max;
       pool.state = StateOf(wish.state);
       pool.is_state_said = true;  // by the record, which knows better than the workers
+      const auto revision = parts.revisions.find(pool.name);
+      if (revision != parts.revisions.end()) pool.revision = revision->second;
     }
   }
   discovery_.topic = config.input.topic;

@@ -144,6 +144,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
 
   const Parts parts_;
   const fleet::Limits limits_;
+  const uint64_t etag_salt_;
   const config::Config config_;
   fleet::Fleet fleet_;
   std::deque<fleet::Event> events_;       // that follow from the one being handled

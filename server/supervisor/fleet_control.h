@@ -16,11 +16,12 @@
 
 namespace spillway::supervisor {
 
-// Where a change comes from, for the journal and for its repetition.
+// Where a change comes from, for the journal and for its repetition, and what it supposes.
 struct Origin {
   std::string actor{};        // peer and user agent, as given
   std::string request_id{};   // empty: none
   std::string fingerprint{};  // all of the request
+  std::string etag{};         // if set, must be the pool's
 };
 
 struct ResizeRequest {
@@ -28,7 +29,6 @@ struct ResizeRequest {
   int32_t desired = 0;
   std::optional<int32_t> min{}, max{};  // also change the bounds
   bool validate_only = false;
-  std::string etag{};  // if set, must be the pool's
   Origin origin{};
 };
 
@@ -66,10 +66,11 @@ class FleetControl {
   virtual std::unique_ptr<Subscription> Subscribe(SnapshotListener listener) = 0;
 
   // Changes are taken one at a time and answered once they are on record. All of them:
-  // FAILED_PRECONDITION / STATE_NOT_WRITABLE; RESOURCE_EXHAUSTED / TOO_MANY_CHANGES.
+  // FAILED_PRECONDITION / STATE_NOT_WRITABLE; RESOURCE_EXHAUSTED / TOO_MANY_CHANGES;
+  // ABORTED / ETAG_MISMATCH.
 
   // NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION / EXTERNALLY_SCALED;
-  // INVALID_ARGUMENT / OUT_OF_RANGE; ABORTED / ETAG_MISMATCH.
+  // INVALID_ARGUMENT / OUT_OF_RANGE.
   virtual void Resize(ResizeRequest request, PoolDone done) = 0;
   // NOT_FOUND / POOL_NOT_FOUND. Also gives workers in CRASH_LOOP a new restart budget.
   virtual void Start(std::string pool, Origin origin, PoolDone done) = 0;

@@ -24,10 +24,6 @@ absl::Status Supervisor::Core::CheckResize(const ResizeRequest& request,
     return Refusal(absl::StatusCode::kFailedPrecondition, "EXTERNALLY_SCALED",
                    absl::StrCat(name, ": its size is decided elsewhere (scale_owner: external)"));
   }
-  if (!request.etag.empty() && request.etag != EtagOf(pool, parts_.seed)) {
-    return Refusal(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                   absl::StrCat(name, ": has changed meanwhile; read it again"));
-  }
   const int32_t min = request.min.value_or(pool.min), max = request.max.value_or(pool.max);
   if (min < 0 || max > kMaxWorkers || min > max) {
     return Refusal(
@@ -121,7 +117,7 @@ Surroundings Supervisor::Core::Around() const {
   around.sequence = sequence_;
   around.now = parts_.clock.Now();
   around.wall = parts_.clock.Wall();
-  around.etag_salt = parts_.seed;
+  around.etag_salt = etag_salt_;
   around.discovery = discovery_;
   around.start_times = start_times_;
   around.restart = config_.restart;

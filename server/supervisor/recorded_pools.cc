@@ -100,17 +100,21 @@ RestoredPools RestorePools(const std::vector<config::Pool>& configured,
   RestoredPools restored;
   for (const config::Pool& pool : configured) {
     PoolWish wish{pool.name, ConfiguredSizes(pool)};
+    uint64_t revision = 1;
     const auto found = known.find(pool.name);
     if (found != known.end()) {
       wish.state = found->second.wish.state;
+      revision = found->second.revision;
       const bool is_ours = pool.scale_owner == config::ScaleOwner::kSpillway;
       if (is_ours) wish.sizes = Mixed(wish.sizes, found->second);
       if (wish != found->second.wish) {
+        ++revision;
         restored.change.events.push_back(Overruled(found->second.wish, wish, now));
       }
       known.erase(found);
     }
-    restored.change.pools.push_back({wish, ConfiguredSizes(pool)});
+    restored.change.pools.push_back({wish, ConfiguredSizes(pool), revision});
+    restored.revisions[pool.name] = revision;
     restored.wishes.push_back(std::move(wish));
   }
   for (const auto& [name, record] : known) {

@@ -2,6 +2,7 @@
 #ifndef SPILLWAY_SERVER_SUPERVISOR_RECORDED_POOLS_H_
 #define SPILLWAY_SERVER_SUPERVISOR_RECORDED_POOLS_H_
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,9 @@
 namespace spillway::supervisor {
 
 struct RestoredPools {
-  std::vector<record::PoolWish> wishes;  // one for each configured pool, in its order
-  record::Change change;                 // what is to be recorded so that it holds the next time
+  std::vector<record::PoolWish> wishes;       // one for each configured pool, in its order
+  std::map<std::string, uint64_t> revisions;  // of these, by pool
+  record::Change change;  // what is to be recorded so that it holds the next time
 };
 
 // The recorded wish holds, but for values that differ in the configuration from those it was based

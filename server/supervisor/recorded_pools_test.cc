@@ -39,7 +39,9 @@ TEST_P(MixTest, TheNewerWordHolds) {
   ASSERT_EQ(restored.wishes.size(), 1u);
   EXPECT_EQ(restored.wishes[0].sizes, row.expected);
   EXPECT_EQ(restored.change.events.size(), row.events);
-  EXPECT_THAT(restored.change.pools, ElementsAre(PoolRecord{{"flush", row.expected}, row.file}));
+  const uint64_t revision = row.expected == row.wished ? 1 : 2;
+  EXPECT_THAT(restored.change.pools,
+              ElementsAre(PoolRecord{{"flush", row.expected}, row.file, revision}));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -65,6 +67,14 @@ TEST(RestorePoolsTest, AStoppedPoolStaysStoppedWhateverTheFileSays) {
   const RestoredPools restored = RestorePools({Configured({3, 1, 8})}, {stopped}, kNow);
   EXPECT_EQ(restored.wishes[0].state, WishedState::kStopped);
   EXPECT_EQ(restored.wishes[0].sizes.desired, 3);
+}
+
+TEST(RestorePoolsTest, TheRevisionOfAWishIsTheRecordsAndRisesWhenTheFileChangesIt) {
+  const PoolRecord known{{"flush", {2, 1, 8}}, {2, 1, 8}, 7};
+  EXPECT_EQ(RestorePools({Configured({2, 1, 8})}, {known}, kNow).revisions.at("flush"), 7u);
+  const RestoredPools changed = RestorePools({Configured({3, 1, 8})}, {known}, kNow);
+  EXPECT_EQ(changed.revisions.at("flush"), 8u);
+  EXPECT_EQ(changed.change.pools[0].revision, 8u);
 }
 
 TEST(RestorePoolsTest, WhatIsScaledElsewhereHasTheFilesSizes) {

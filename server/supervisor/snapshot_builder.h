@@ -26,7 +26,7 @@ struct Surroundings {
   uint64_t sequence = 0;
   Instant now;
   WallTime wall;
-  uint64_t etag_salt = 0;  // differs from server to server
+  uint64_t etag_salt = 0;  // differs from record to record
   DiscoveryView discovery;
   std::map<fleet::WorkerKey, WallTime> start_times;  // of processes
   config::Restart restart;

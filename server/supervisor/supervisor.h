@@ -3,6 +3,7 @@
 #ifndef SPILLWAY_SERVER_SUPERVISOR_SUPERVISOR_H_
 #define SPILLWAY_SERVER_SUPERVISOR_SUPERVISOR_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,13 +29,17 @@ struct Parts {
   const Clock& clock;
   Launcher& launcher;
   ShardDiscovery& discovery;
-  uint64_t seed = 0;  // of the restart backoff's jitter and of etags: another for every server
+  uint64_t seed = 0;  // of the restart backoff's jitter: another for every server
   fleet::EndLimits ends{};
   buffer::ShardReader* store = nullptr;  // for ledgers and audits; may be null: there are none
   // Where changes are recorded before they are done; goes before the loop, as it answers to it. May
   // be null: nothing is recorded.
   record::Recorder* recorder = nullptr;
   std::vector<record::PoolWish> wishes{};  // over those of the configuration
+  // Of these wishes, by pool; they count on over restarts of the server,
+  std::map<std::string, uint64_t> revisions{};
+  // and are told from those of another record by this: both make an etag.
+  uint64_t record_identity = 0;
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and

@@ -17,12 +17,15 @@ class SupervisorRecordTest : public ::testing::Test {
  protected:
   ~SupervisorRecordTest() override { End(); }
 
-  void Begin(std::vector<record::PoolWish> wishes = {}) {
+  void Begin(std::vector<record::PoolWish> wishes = {},
+             std::map<std::string, uint64_t> revisions = {}) {
     recorder_ = std::make_unique<record::Recorder>(
         std::make_unique<testing::MemoryRecordStore>(disk_), SystemClock());
     Parts parts{loop_, SystemClock(), launcher_, discovery_, 1, {}, nullptr};
     parts.recorder = recorder_.get();
     parts.wishes = std::move(wishes);
+    parts.revisions = std::move(revisions);
+    parts.record_identity = 77;
     supervisor_ = std::make_unique<Supervisor>(testing::FlushPool(1), parts);
     supervisor_->Begin();
   }
@@ -82,6 +85,29 @@ TEST_F(SupervisorRecordTest, AnAnsweredChangeIsOnRecordWithAllThatBelongsToIt) {
   EXPECT_EQ(event.before, "desired 1, min 1, max 8, RUNNING");
   EXPECT_EQ(event.after, "desired 3, min 1, max 8, RUNNING");
   EXPECT_EQ(event.outcome, "OK");
+}
+
+TEST_F(SupervisorRecordTest, AnEtagIsHonouredAfterARestartAndByEveryVerb) {
+  Begin();
+  const std::string before = FindPool(*supervisor_->Snapshot(), "flush")->etag;
+  const auto view = Await(Resize(3));
+  ASSERT_TRUE(view.ok()) << view.status();
+  End();
+  const record::PoolRecord known = disk_.state().pools[0];
+  Begin({known.wish}, {{"flush", known.revision}});
+  const auto act = [&](const std::string& etag, auto verb) {
+    auto answer = std::make_shared<Answer>();
+    ((*supervisor_).*verb)("flush", {.etag = etag},
+                           [answer](absl::StatusOr<PoolView> pool) { *answer = std::move(pool); });
+    return Await(answer);
+  };
+  for (const auto verb :
+       {&Supervisor::Pause, &Supervisor::Resume, &Supervisor::Start, &Supervisor::Stop}) {
+    EXPECT_EQ(RefusalReason(act(before, verb).status()), "ETAG_MISMATCH");
+  }
+  const auto paused = act(view->etag, &Supervisor::Pause);
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  EXPECT_NE(paused->etag, view->etag);
 }
 
 TEST_F(SupervisorRecordTest, NothingIsDoneNorAnsweredBeforeItIsOnRecord) {

@@ -179,7 +179,8 @@ TEST_F(SupervisorTest, ResizesBothWays) {
   ASSERT_TRUE(grown.ok()) << grown.status();
   EXPECT_EQ(grown->desired, 2);
   FakeWorker& second = MakeReady(1);
-  ASSERT_TRUE(Resize({.pool = "flush", .desired = 1, .etag = Now()->pools[0].etag}).ok());
+  ASSERT_TRUE(
+      Resize({.pool = "flush", .desired = 1, .origin = {.etag = Now()->pools[0].etag}}).ok());
   EXPECT_TRUE(Until([&] { return second.IsToldToDrain(); }));
   launcher_.Exit(Find(1)->pid, 0);
   EXPECT_TRUE(Until([&] { return Find(1) == nullptr; }));
@@ -254,7 +255,7 @@ TEST_F(SupervisorTest, RefusesWithStableReasons) {
   EXPECT_EQ(reason({.pool = "none", .desired = 1}), "POOL_NOT_FOUND");
   EXPECT_EQ(reason({.pool = "other", .desired = 1}), "EXTERNALLY_SCALED");
   EXPECT_EQ(reason({.pool = "flush", .desired = 9}), "OUT_OF_RANGE");
-  EXPECT_EQ(reason({.pool = "flush", .desired = 2, .etag = "old"}), "ETAG_MISMATCH");
+  EXPECT_EQ(reason({.pool = "flush", .desired = 2, .origin = {.etag = "old"}}), "ETAG_MISMATCH");
   EXPECT_EQ(reason({.pool = "flush", .desired = 2, .min = 5}), "OUT_OF_RANGE");
   const auto tried = Resize({.pool = "flush", .desired = 5, .validate_only = true});
   EXPECT_EQ(tried->desired, 5);

@@ -179,6 +179,25 @@ TEST_F(SpillwaydRecordTest, AStoppedPoolStaysStopped) {
   EXPECT_TRUE(Until([&] { return Workers().size() == 1; })) << "only ingest's";
 }
 
+TEST_F(SpillwaydRecordTest, AnEtagReadBeforeARestartStillTellsWhetherTheWishHasChanged) {
+  Start();
+  const std::string old = Pool("flush")->etag();
+  ASSERT_TRUE(Resize(3, "").status.ok());
+  const std::string newest = Pool("flush")->etag();
+  Restart();
+  EXPECT_EQ(Pool("flush")->etag(), newest);
+  const auto stop = [this](const std::string& etag) {
+    grpc::ClientContext context;
+    v1::StopPoolRequest request;
+    request.set_name("pools/flush");
+    request.set_etag(etag);
+    v1::Pool pool;
+    return stub_->StopPool(&context, request, &pool).error_code();
+  };
+  EXPECT_EQ(stop(old), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(stop(newest), grpc::StatusCode::OK);
+}
+
 TEST_F(SpillwaydRecordTest, ARepeatedRequestChangesNothingAfterARestart) {
   Start();
   const Answer first = Resize(3, "first");
