@@ -140,6 +140,10 @@ class Stepper {
       for (auto& [shard, stall] : worker.stalls) stall.since += gap;
     }
     for (Pool& pool : fleet_.pools) PutOff(pool, gap);
+    for (auto& [id, shard] : fleet_.shards) {
+      if (shard.handover) shard.handover->since += gap;
+    }
+    if (fleet_.adoption_deadline != Instant::min()) fleet_.adoption_deadline += gap;
   }
 
   void TickWorkers() {

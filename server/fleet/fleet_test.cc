@@ -375,6 +375,18 @@ TEST_F(FleetTest, AWorkerThatSaidGoodbyeHasNoShards) {
   EXPECT_THAT(Ordered(F(1)), ElementsAre(0, 1));
 }
 
+TEST_F(FleetTest, OurOwnPauseEndsNoHandover) {
+  Make(0, 2);
+  Do(ShardsFound{4});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  now_ += limits_.health.handover_timeout * 2;
+  Do(Tick{});
+  EXPECT_THAT(Ordered(F(1)), IsEmpty()) << "the old owner may have stood still as well";
+  Obeys(F(0));
+  EXPECT_THAT(Ordered(F(1)), ElementsAre(2, 3));
+}
+
 TEST_F(FleetTest, OurOwnPauseIsNobodysSilence) {
   Make(0, 1);
   MakeReady(F(0));
