@@ -19,17 +19,29 @@ extern const char* const __stop_spillway_failpoints[] __attribute__((weak));
 
 namespace spillway {
 
+// Not in an unnamed namespace: its name is what a captured stack shows.
+[[gnu::noinline]] void HangsInFailpoint() {
+  static volatile bool is_hanging = true;
+  while (is_hanging) {
+  }
+}
+
 void ReachFailpoint(const char* name) {
   static const char* const folder = std::getenv("SPILLWAY_FAILPOINT_DIR");
   if (folder == nullptr) return;
   static auto* const reached = new std::map<std::string, uint64_t>();
   const std::string path = std::string(folder) + "/" + name;
   uint64_t wanted = 0;
-  if (!(std::ifstream(path) >> wanted)) {
+  std::string how;
+  std::ifstream file(path);
+  if (!(file >> wanted)) {
     reached->erase(name);
     return;
   }
-  if (++(*reached)[name] >= wanted && unlink(path.c_str()) == 0) std::raise(SIGKILL);
+  file >> how;
+  if (++(*reached)[name] < wanted || unlink(path.c_str()) != 0) return;
+  if (how == "hang") HangsInFailpoint();
+  std::raise(SIGKILL);
 }
 
 std::vector<std::string> AllFailpoints() {

@@ -1,4 +1,4 @@
-// Named steps at which a test can kill the process, as a power cut would.
+// Named steps at which a test can kill the process, as a power cut would, or let it hang.
 //
 //   SPILLWAY_FAILPOINT("ingest.add.answered");
 //
@@ -9,7 +9,8 @@
 // A test arms a point from outside: the environment variable SPILLWAY_FAILPOINT_DIR names a folder,
 // and a file in it named like the point holds a number n. Of the processes with that variable, the
 // first to reach the point for the n-th time since the file was there removes the file and ends
-// with SIGKILL. A file is removed once, so the successor lives.
+// with SIGKILL. A file is removed once, so the successor lives. With the word "hang" behind the
+// number it does not end but computes for ever (HangsInFailpoint in its stacks), deaf to TERM.
 #ifndef SPILLWAY_BASE_FAILPOINT_H_
 #define SPILLWAY_BASE_FAILPOINT_H_
 

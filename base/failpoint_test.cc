@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -20,6 +21,22 @@ TEST(FailpointTest, IsKnownBeforeItIsReached) {
 void ReachThrice() {
   for (int i = 0; i < 3; ++i) SPILLWAY_FAILPOINT("test.first");
   SPILLWAY_FAILPOINT("test.second");
+}
+
+// First: a process looks up the folder once, here only in the child.
+TEST(FailpointTest, HangsIfToldTo) {
+  std::string folder = testing::TempDir() + "failpoint-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  setenv("SPILLWAY_FAILPOINT_DIR", folder.c_str(), 1);
+  std::ofstream(folder + "/test.first") << "1 hang\n";
+  const auto hang_for_a_second_of_cpu = [] {
+    const rlimit limit{.rlim_cur = 1, .rlim_max = 2};
+    setrlimit(RLIMIT_CPU, &limit);
+    ReachThrice();
+  };
+  EXPECT_EXIT(hang_for_a_second_of_cpu(), testing::KilledBySignal(SIGXCPU), "");
+  EXPECT_FALSE(std::filesystem::exists(folder + "/test.first"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(FailpointTest, KillsAtTheNumberedTimeAndOnlyOnce) {

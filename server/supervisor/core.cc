@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "server/supervisor/recorded_pools.h"
 
@@ -132,6 +133,7 @@ void Supervisor::Core::Perform(const fleet::Spawn& spawn) {
     const std::string why(process.status().message());
     return Apply(fleet::OfWorker{spawn.worker, spawn.generation, fleet::StartFailed{why}});
   }
+  SPILLWAY_FAILPOINT("server.worker.spawned");
   const int64_t pid = (*process)->pid();
   processes_[spawn.worker] = {spawn.generation, *std::move(process)};
   start_times_[spawn.worker] = parts_.clock.Wall();

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <fstream>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/integration/spillwayd_place.h"
@@ -18,7 +21,8 @@ using ::testing::HasSubstr;
 
 class SpillwaydTest : public testing::SpillwaydPlace {
  protected:
-  ChildProcess Start(std::vector<std::string> more = {}) {
+  ChildProcess Start(std::vector<std::string> more = {},
+                     std::map<std::string, std::string> environment = {}) {
     std::vector<std::string> arguments = {bin_ + "/spillwayd",
                                           "--server.run_dir=" + run_dir_,
                                           "--server.api=127.0.0.1:0",
@@ -27,7 +31,7 @@ class SpillwaydTest : public testing::SpillwaydPlace {
                                           "--pools.flush.replicas=2",
                                           "--server.state=" + directory_.path() + "/state.db"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    auto started = ChildProcess::Start({arguments, output_, {}, false});
+    auto started = ChildProcess::Start({arguments, output_, std::move(environment), false});
     EXPECT_TRUE(started.ok()) << started.status();
     return *std::move(started);
   }
@@ -58,6 +62,24 @@ TEST_F(SpillwaydTest, AKilledServersWorkersRunOnAndAreAdopted) {
     EXPECT_TRUE(Until([&] { return Output().find(adopted) != std::string::npos; })) << Output();
   }
   EXPECT_EQ(Workers(), before);
+  second.Signal(SIGINT);
+  EXPECT_TRUE(second.WaitForExit(seconds(30)).ok());
+  EXPECT_TRUE(Workers().empty());
+}
+
+// P12: it has started a process and dies before it knows so.
+TEST_F(SpillwaydTest, AServerKilledRightAfterAStartLeaksNoWorker) {
+#ifndef SPILLWAY_FAILPOINTS
+  GTEST_SKIP() << "this build has no failpoints";
+#endif
+  std::ofstream(directory_.path() + "/server.worker.spawned") << 2;
+  ChildProcess first = Start({}, {{"SPILLWAY_FAILPOINT_DIR", directory_.path()}});
+  ASSERT_TRUE(first.WaitForExit(seconds(30)).ok());
+  ASSERT_TRUE(Until([&] { return Workers().size() == 2; })) << Output();
+  const std::vector<int64_t> before = Workers();
+  ChildProcess second = Start();
+  ASSERT_TRUE(Until([&] { return Workers().size() == 3; })) << Output();
+  EXPECT_THAT(Workers(), ::testing::IsSupersetOf(before));
   second.Signal(SIGINT);
   EXPECT_TRUE(second.WaitForExit(seconds(30)).ok());
   EXPECT_TRUE(Workers().empty());

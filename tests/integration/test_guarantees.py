@@ -19,7 +19,7 @@ def test_every_test_it_names_exists():
     defined = set()
     for path in harness.ROOT.glob("tests/**/*.py"):
         defined |= set(re.findall(r"^def (test_\w+)\(", path.read_text(), re.M))
-    for folder in ("buffer", "worker", "tests"):
+    for folder in ("buffer", "server", "worker", "tests"):
         for path in (harness.ROOT / folder).rglob("*.cc"):
             defined |= {".".join(names) for names in re.findall(r"^TEST(?:_[FP])?\((\w+), *(\w+)\)", path.read_text(), re.M)}
     assert not named - defined

@@ -8,10 +8,10 @@ from load import Load, assert_exactly_once, assert_nothing_lost, written
 
 
 def test_resizing_under_load_loses_and_doubles_nothing(make_fleet):
-    """`spillway resize flush 3 --wait` moves shards; then back to 1, then to 2."""
+    """P11: `spillway resize flush 4 --wait` moves shards; then 2, 8 and 1."""
     fleet = make_fleet(partitions=8).start()
     load = Load(fleet)
-    for size in (3, 1, 2):
+    for size in (4, 2, 8, 1):
         wait_until(lambda: not load.is_running() or written(fleet) > 1000, "load arrives")
         fleet.must("resize", "flush", size, "--wait", "--timeout", "60s")
         owners = wait_until(lambda: owners_of(fleet, size), f"shards spread over {size} workers")

@@ -12,9 +12,12 @@ def pools_of(ingest, flush):
     return [{"name": "ingest", "role": "ingest", "replicas": ingest}, {"name": "flush", "role": "flush", "replicas": flush}]
 
 
-def fleet_of(make_fleet, ingest, flush, config=None):
+def fleet_of(make_fleet, ingest, flush, config=None, before=None):
+    """Started; `before(fleet)` is called right before that."""
     fleet = make_fleet(partitions=6, config=config)
     fleet.config["pools"] = pools_of(ingest, flush)
+    if before:
+        before(fleet)
     return fleet.start()
 
 
