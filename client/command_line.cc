@@ -108,6 +108,12 @@ class Parser {
         StopPool);
     add("pause", "Let a pool take nothing new; it keeps its connections and shards",
         "Example:\n  spillway pause flush --wait\n", PausePool);
+    add("drain",
+        "Let a pool finish what is due and in flight, and take nothing new; it is paused then",
+        "What remains is told per shard; --timeout is the drain's deadline, also without "
+        "--wait.\n\n"
+        "Example:\n  spillway drain flush --wait --timeout 5m\n",
+        DrainPool);
     add("resume", "Let a paused pool go on", "Example:\n  spillway resume flush --wait\n",
         ResumePool);
   }

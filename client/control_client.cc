@@ -244,6 +244,15 @@ Answer<v1::Pool> ControlClient::ResumePool(const std::string& name) {
   return Change(*fleet_, &v1::FleetService::Stub::ResumePool, std::move(request), server_);
 }
 
+Answer<v1::Pool> ControlClient::DrainPool(const std::string& name, Duration timeout) {
+  v1::DrainPoolRequest request;
+  request.set_name(name);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  request.mutable_timeout()->set_seconds(seconds.count());
+  request.mutable_timeout()->set_nanos(static_cast<int32_t>(Duration(timeout - seconds).count()));
+  return Change(*fleet_, &v1::FleetService::Stub::DrainPool, std::move(request), server_);
+}
+
 Answer<v1::Pool> ControlClient::RestartPool(v1::RestartPoolRequest request) {
   return Change(*fleet_, &v1::FleetService::Stub::RestartPool, std::move(request), server_);
 }

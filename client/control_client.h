@@ -60,6 +60,7 @@ class ControlClient {
   Answer<v1::Pool> StopPool(const std::string& name);
   Answer<v1::Pool> PausePool(const std::string& name);
   Answer<v1::Pool> ResumePool(const std::string& name);
+  Answer<v1::Pool> DrainPool(const std::string& name, Duration timeout);
   Answer<v1::Pool> RestartPool(v1::RestartPoolRequest request);
   Answer<v1::Worker> RestartWorker(const std::string& name);
   Answer<v1::Pool> ResizePool(v1::ResizePoolRequest request);

@@ -8,6 +8,9 @@
 namespace spillway::client {
 namespace {
 
+// For the server to say how a drain ended whose time is up.
+constexpr Duration kDrainVerdict = std::chrono::seconds(10);
+
 ExitCode Finish(Session& session, const Answer<v1::Pool>& answer, const Goal& goal,
                 const Waiting& waiting) {
   if (!answer.ok()) return Fail(session, answer.error);
@@ -52,6 +55,15 @@ ExitCode PausePool(Session& session, const std::string& pool, const Waiting& wai
 ExitCode ResumePool(Session& session, const std::string& pool, const Waiting& waiting) {
   return Finish(session, session.client.ResumePool(PoolResource(pool)),
                 {Goal::Kind::kResumed, PoolResource(pool), std::nullopt}, waiting);
+}
+
+ExitCode DrainPool(Session& session, const std::string& pool, const Waiting& waiting) {
+  const Answer<v1::Pool> answer = session.client.DrainPool(PoolResource(pool), waiting.timeout);
+  Goal goal{Goal::Kind::kDrainDone, PoolResource(pool), std::nullopt};
+  goal.number = answer.value.drain().number();
+  Waiting longer = waiting;
+  longer.timeout += kDrainVerdict;
+  return Finish(session, answer, goal, longer);
 }
 
 ExitCode RestartWorker(Session& session, const std::string& name, const Waiting& waiting) {

@@ -56,6 +56,9 @@ ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiti
 ExitCode PausePool(Session& session, const std::string& pool, const Waiting& waiting);
 ExitCode ResumePool(Session& session, const std::string& pool, const Waiting& waiting);
 
+// The time-out is also the drain's deadline.
+ExitCode DrainPool(Session& session, const std::string& pool, const Waiting& waiting);
+
 struct Restart {
   std::string name;  // a pool's, or a worker's
   bool failed = false;

@@ -1,5 +1,7 @@
 #include "client/commands/goal.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/output/text.h"
@@ -80,6 +82,55 @@ Verdict JudgeRestart(const Goal& goal, const v1::Pool& pool) {
   }
 }
 
+// One line; `get pools -o yaml` tells all.
+constexpr int kMaxRemainders = 6;
+
+// "3 remain: shards/7 at flush/0: 12 parts, is being delivered; …"
+std::string RemainingText(const v1::PoolDrain& drain) {
+  if (drain.remaining().empty()) return "nothing remains";
+  std::string text = absl::StrCat(drain.remaining_size(), " remain: ");
+  const char* separator = "";
+  for (int i = 0; i < std::min(drain.remaining_size(), kMaxRemainders); ++i) {
+    const v1::Remainder& remainder = drain.remaining(i);
+    absl::StrAppend(&text, separator, remainder.shard());
+    if (!remainder.worker().empty()) {
+      absl::StrAppend(&text, remainder.shard().empty() ? "" : " at ",
+                      ShortName(remainder.worker()));
+    }
+    absl::StrAppend(&text, ": ");
+    if (remainder.parts() > 0) absl::StrAppend(&text, remainder.parts(), " parts, ");
+    if (remainder.messages() > 0) absl::StrAppend(&text, remainder.messages(), " messages, ");
+    absl::StrAppend(&text, remainder.why());
+    separator = "; ";
+  }
+  if (drain.remaining_size() > kMaxRemainders) {
+    absl::StrAppend(&text, "; and ", drain.remaining_size() - kMaxRemainders, " more");
+  }
+  return text;
+}
+
+Verdict JudgeDrain(const Goal& goal, const v1::Pool& pool) {
+  const v1::PoolDrain& drain = pool.drain();
+  std::string text = absl::StrCat(ShortName(pool.name()), ": ", RemainingText(drain));
+  if (drain.number() < goal.number) {
+    return Impossible(kExitFailed, absl::StrCat(ShortName(pool.name()), ": ", Text(pool.state()),
+                                                "; a new server does not know of the drain"));
+  }
+  const v1::DrainState state =
+      drain.number() == goal.number ? drain.state() : v1::DRAIN_STATE_CANCELLED;
+  switch (state) {
+    case v1::DRAIN_STATE_UNDER_WAY:
+      return Answer(false, std::move(text));
+    case v1::DRAIN_STATE_DONE:
+      return Answer(true, std::move(text));
+    case v1::DRAIN_STATE_CANCELLED:
+      return Impossible(kExitFailed, absl::StrCat(ShortName(pool.name()),
+                                                  ": the drain was cancelled by another verb"));
+    default:
+      return Impossible(kExitTimedOut, absl::StrCat("its time is up: ", text));
+  }
+}
+
 Verdict JudgeWorker(const Goal& goal, const FleetState& fleet) {
   const auto found = fleet.workers.find(goal.worker);
   if (found == fleet.workers.end()) {
@@ -102,7 +153,8 @@ Verdict JudgeHealthy(const Goal& goal, const v1::Pool& pool, const Figures& figu
   if (is_current && pool.state() == v1::POOL_STATE_STOPPED && !goal.desired) {
     return Impossible(kExitRefused, absl::StrCat(name, ": is stopped; start it first"));
   }
-  const bool is_paused = pool.state() == v1::POOL_STATE_PAUSED;
+  const bool is_paused =
+      pool.state() == v1::POOL_STATE_PAUSED || pool.state() == v1::POOL_STATE_DRAINING;
   if (is_paused && !goal.desired) {
     return Impossible(kExitRefused, absl::StrCat(name, ": is paused; resume it first"));
   }
@@ -159,11 +211,15 @@ Verdict Judge(const Goal& goal, const FleetState& fleet) {
           absl::StrCat(name, ": ", Text(pool.state()), ", ", pool.paused(), " still paused"));
     case Goal::Kind::kRestarted:
       return JudgeRestart(goal, pool);
+    case Goal::Kind::kDrainDone:
+      return JudgeDrain(goal, pool);
     case Goal::Kind::kWorkerRestarted:
       return JudgeWorker(goal, fleet);
     case Goal::Kind::kDrained:
       return Answer(
-          figures.holding == 0 && figures.held == 0,
+          (figures.holding == 0 && figures.held == 0) ||
+              (pool.state() == v1::POOL_STATE_PAUSED &&
+               pool.drain().state() == v1::DRAIN_STATE_DONE),
           absl::StrCat(name, ": ", figures.holding, " workers hold shards, ", figures.held,
                        " shards are theirs, ", figures.in_flight, " parts in flight"));
   }

@@ -87,6 +87,9 @@ std::string EndOf(const v1::Death& death) {
 
 // "restart UNDER_WAY, 1 of 3 replaced, waits: …"; empty: none yet.
 std::string WorkText(const v1::Pool& pool) {
+  if (pool.state() == v1::POOL_STATE_DRAINING) {
+    return absl::StrCat("drain, ", pool.drain().remaining_size(), " remain");
+  }
   if (!pool.has_restart()) return "";
   const v1::PoolRestart& restart = pool.restart();
   return absl::StrCat("restart ", Text(restart.state()), ", ", restart.replaced(), " of ",

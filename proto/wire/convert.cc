@@ -149,6 +149,9 @@ absl::StatusOr<ShardReport> ReadShardReport(const v1::ShardReport& proto, std::s
   shard.redis_rollbacks = proto.redis_rollbacks();
   shard.replaced_logs = proto.replaced_logs();
   shard.unreplayable = proto.unreplayable();
+  shard.unwritten = proto.unwritten();
+  shard.is_committed = proto.is_committed();
+  shard.claims_of_others = proto.claims_of_others();
   return shard;
 }
 
@@ -180,6 +183,9 @@ v1::ShardReport ShardReportToProto(const ShardReport& shard) {
   proto.set_redis_rollbacks(shard.redis_rollbacks);
   proto.set_replaced_logs(shard.replaced_logs);
   proto.set_unreplayable(shard.unreplayable);
+  proto.set_unwritten(shard.unwritten);
+  proto.set_is_committed(shard.is_committed);
+  proto.set_claims_of_others(shard.claims_of_others);
   return proto;
 }
 
@@ -342,10 +348,12 @@ absl::StatusOr<DownMessage> ReadOrder(const v1::Order& proto) {
   order.pause = proto.pause();
   order.drain = proto.drain();
   for (const v1::DeadEpoch& dead : proto.dead()) {
-    if (!seen.contains(ShardId{dead.shard()})) {
-      return Invalid("order.dead", absl::StrCat("shard ", dead.shard(), " is not in order.shards"));
-    }
+    if (!seen.contains(ShardId{dead.shard()})) return Invalid("order.dead", "not in order.shards");
     order.dead.push_back({{dead.shard()}, {dead.epoch_number(), dead.epoch_owner()}});
+  }
+  for (const int32_t idle : proto.idle()) {
+    if (!seen.contains(ShardId{idle})) return Invalid("order.idle", "not in order.shards");
+    order.idle.push_back({idle});
   }
   return order;
 }
@@ -362,6 +370,7 @@ v1::Order OrderToProto(const Order& order) {
     out.set_epoch_number(dead.epoch.number);
     out.set_epoch_owner(dead.epoch.owner);
   }
+  for (const ShardId idle : order.idle) proto.add_idle(idle.value);
   return proto;
 }
 

@@ -37,6 +37,9 @@ ShardReport AShard() {
   shard.redis_rollbacks = 8;
   shard.replaced_logs = 9;
   shard.unreplayable = 10;
+  shard.unwritten = 11;
+  shard.is_committed = true;
+  shard.claims_of_others = 12;
   return shard;
 }
 
@@ -112,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(AllMessages, UpRoundTripTest,
 
 TEST(DownRoundTripTest, WelcomeAndOrder) {
   const DownMessage welcome = Welcome{"pools/flush/workers/0", {3}, milliseconds(250)};
-  const DownMessage order = Order{5, {{0}, {3}}, true, true, {{{3}, {7, ~uint64_t{0}}}}};
+  const DownMessage order = Order{5, {{0}, {3}}, true, true, {{{3}, {7, ~uint64_t{0}}}}, {{3}}};
 
   ASSERT_TRUE(FromProto(ToProto(welcome)).ok());
   EXPECT_TRUE(*FromProto(ToProto(welcome)) == welcome);
@@ -212,6 +215,14 @@ TEST(UnknownEnumTest, BecomesTheCarefulChoice) {
   EXPECT_EQ(read.gate.state, GateState::kClosed);
   EXPECT_EQ(read.gate.cause, Cause::kUnknown);
   EXPECT_EQ(read.blocked_cause, Cause::kUnknown);
+}
+
+TEST(OrderTest, RefusesAnIdleShardThatItDoesNotName) {
+  v1::AttachResponse order;
+  order.mutable_order()->add_shards(1);
+  order.mutable_order()->add_idle(2);
+
+  EXPECT_EQ(FromProto(order).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(OrderTest, RefusesADeadEpochOfAShardItDoesNotName) {

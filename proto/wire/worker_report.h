@@ -81,6 +81,9 @@ struct ShardReport {
   uint64_t redis_rollbacks = 0;
   uint64_t replaced_logs = 0;
   uint64_t unreplayable = 0;
+  uint64_t unwritten = 0;
+  bool is_committed = false;
+  uint64_t claims_of_others = 0;
   bool operator==(const ShardReport&) const = default;
 };
 
@@ -131,6 +134,7 @@ struct Order {
   bool pause = false;
   bool drain = false;
   std::vector<DeadEpoch> dead{};  // flush only; of `shards`
+  std::vector<ShardId> idle{};    // flush only; of `shards`: claim nothing of these
   bool operator==(const Order&) const = default;
 };
 

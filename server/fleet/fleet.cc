@@ -114,6 +114,13 @@ class Stepper {
     if (pool != nullptr) *pool = Wished(std::move(*pool), resumed);
   }
 
+  void On(const PoolDrained& drained) {
+    Pool* pool = MutablePool(fleet_, drained.pool);
+    if (pool == nullptr || pool->state == PoolState::kStopped) return;
+    *pool = Wished(std::move(*pool), drained);
+    BeginDrain(*pool, now_ + drained.timeout);
+  }
+
   void On(const PoolRestarted& restarted) {
     Pool* pool = MutablePool(fleet_, restarted.pool);
     if (pool == nullptr || pool->state == PoolState::kStopped) return;
@@ -204,6 +211,8 @@ Transition Step(Fleet fleet, const Event& event, Instant now, const Limits& limi
   stepper.ForgiveOwnPause();
   std::visit([&](const auto& e) { stepper.On(e); }, event);
   stepper.TickWorkers();
+  // First: a process that is launched now is told whether its pool is paused.
+  AdvanceDrains(transition.fleet, now, transition.actions);
   ReconcilePools(transition.fleet, now, limits, transition.actions);
   AdvanceRestarts(transition.fleet, now, limits, transition.actions);
   ReconcileShards(transition.fleet, now, limits);
@@ -242,6 +251,9 @@ static std::optional<PoolState> SaidState(const Pool& pool, const Event& event) 
   if (std::holds_alternative<PoolResumed>(event)) {
     return is_stopped ? pool.state : PoolState::kRunning;
   }
+  if (std::holds_alternative<PoolDrained>(event)) {
+    return is_stopped ? pool.state : PoolState::kDraining;
+  }
   return std::nullopt;
 }
 
@@ -252,6 +264,7 @@ Pool Wished(Pool pool, const Event& event) {
     pool.min = resized->min;
     pool.max = resized->max;
   } else if (const auto state = SaidState(pool, event)) {
+    if (*state != pool.state) CancelDrain(pool);
     pool.state = *state;
     pool.is_state_said = true;
   }

@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "config/config.h"
 #include "server/fleet/limits.h"
+#include "server/fleet/pool_drain.h"
 #include "server/fleet/pool_work.h"
 #include "server/fleet/shard_plan.h"
 #include "server/fleet/worker.h"
@@ -35,6 +36,7 @@ struct Pool {
   uint64_t revision = 1;       // of the wish
   std::map<int32_t, Generation>
       generations{};                     // floor for the next start of slots without a worker
+  std::optional<PoolDrain> drain{};      // the last one, under way or not
   std::optional<PoolRestart> restart{};  // the last one, under way or not
 };
 
@@ -118,6 +120,10 @@ struct PoolPaused {
 struct PoolResumed {
   std::string pool;
 };
+struct PoolDrained {
+  std::string pool;
+  Duration timeout{0};  // until its deadline
+};
 struct PoolRestarted {
   std::string pool;
   RestartScope scope = RestartScope::kAll;
@@ -130,7 +136,7 @@ struct ShutDown {};
 
 using Event = std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound,
                            PoolResized, PoolStarted, PoolStopped, PoolPaused, PoolResumed,
-                           PoolRestarted, WorkerRestarted, ShutDown>;
+                           PoolDrained, PoolRestarted, WorkerRestarted, ShutDown>;
 
 struct Transition {
   Fleet fleet;

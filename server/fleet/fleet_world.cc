@@ -137,6 +137,8 @@ void World::Strike(Fault fault) {
       return Tell(PoolPaused{"flush"});
     case Fault::kResume:
       return Tell(PoolResumed{"flush"});
+    case Fault::kDrain:
+      return Tell(PoolDrained{"flush", Randomly(5000)});
   }
 }
 
@@ -342,6 +344,7 @@ void World::Obey(Process& process, const wire::Order& order) {
   process.order_sequence = order.sequence;
   process.drains = process.drains || order.drain;
   process.is_paused = order.pause;
+  process.idle = {order.idle.begin(), order.idle.end()};
   const std::set<ShardId> wanted(order.shards.begin(), order.shards.end());
   for (auto& [shard, until] : process.held) {
     if (!wanted.contains(shard) && until == kNever) until = now_ + Randomly(600);
@@ -383,12 +386,14 @@ void World::SendReport(Process& process) {
   report->is_ready = true;
   report->order_sequence = process.order_sequence;
   report->is_paused = process.is_paused;
+  report->sequence = ++process.reports;
   Server& server = *Find(process.server);
   for (const auto& [shard, until] : process.held) {
     wire::ShardReport held;
     held.shard = shard;
     held.stage = until == kNever ? wire::ShardStage::kOwned : wire::ShardStage::kReleasing;
     held.epoch = process.epochs[shard];
+    held.backlog = process.idle.contains(shard) ? 0 : random_() % 3;
     server.heard[process.pid].insert({shard, held.epoch});
     report->shards.push_back(held);
   }

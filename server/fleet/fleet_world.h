@@ -40,8 +40,9 @@ enum class Fault {
   kRestartWorker,
   kPause,
   kResume,
+  kDrain,
 };
-inline constexpr int kFaultCount = 17;
+inline constexpr int kFaultCount = 18;
 
 // A process as it is, whatever anybody believes about it.
 struct Process {
@@ -58,6 +59,8 @@ struct Process {
   uint64_t order_sequence = 0;
   bool drains = false;
   bool is_paused = false;
+  std::set<ShardId> idle{};
+  uint64_t reports = 0;
   std::map<ShardId, Instant> held;  // until when it needs to give it up; kNever: it owns it
   std::map<ShardId, Epoch> epochs;  // under which it owns or owned each
   std::deque<wire::Order> inbox;

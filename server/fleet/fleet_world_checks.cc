@@ -107,7 +107,10 @@ void World::CheckConverged() {
     ASSERT_EQ(worker.state, WorkerState::kReady) << WorkerName(key) << ": " << worker.last_death;
     ASSERT_EQ(worker.health.state, HealthState::kHealthy);
   }
-  for (const auto& [pid, process] : processes_) ASSERT_FALSE(process.is_paused) << "pid " << pid;
+  for (const auto& [pid, process] : processes_) {
+    ASSERT_FALSE(process.is_paused) << "pid " << pid;
+    ASSERT_TRUE(process.idle.empty()) << "pid " << pid;
+  }
   for (const auto& [id, shard] : fleet.shards) {
     ASSERT_TRUE(shard.owner.has_value()) << "shard " << id.value << " has no owner";
     CheckDeathsAreTold(id, fleet.workers.at(*shard.owner).order);

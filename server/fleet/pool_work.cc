@@ -202,10 +202,12 @@ Instant NextDeadline(const Pool& pool) {
       next = std::min(next, replacing.deadline);
     }
   }
+  if (IsDraining(pool) && pool.drain) next = std::min(next, pool.drain->deadline);
   return next;
 }
 
 void PutOff(Pool& pool, Duration gap) {
+  if (IsDraining(pool) && pool.drain) pool.drain->deadline += gap;
   if (!pool.restart) return;
   for (auto& [slot, replacing] : pool.restart->replacing) replacing.deadline += gap;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "server/fleet/fleet.h"
@@ -89,6 +90,17 @@ class VerbsTest : public ::testing::Test {
       wire::ShardReport shard;
       shard.shard = id;
       shard.stage = wire::ShardStage::kOwned;
+      const bool is_idle = std::find(order.idle.begin(), order.idle.end(), id) != order.idle.end();
+      shard.backlog = due_[id];
+      shard.in_flight = is_idle ? 0 : due_[id];
+      shard.claims_of_others = claims_of_others_;
+      report->shards.push_back(shard);
+    }
+    if (key == I(0)) {
+      wire::ShardReport shard;
+      shard.stage = wire::ShardStage::kOwned;
+      shard.unwritten = unwritten_;
+      shard.is_committed = is_committed_;
       report->shards.push_back(shard);
     }
     OfThe(key, Reported{report});
@@ -123,6 +135,9 @@ class VerbsTest : public ::testing::Test {
   std::set<WorkerKey> crashing_, waiting_;
   int64_t last_pid_ = 100;
   uint64_t last_report_ = 0;
+  std::map<ShardId, uint64_t> due_;
+  uint64_t claims_of_others_ = 0, unwritten_ = 0;
+  bool is_committed_ = true;
   int allowed_ = -1, worst_ = 0;
 };
 
@@ -366,28 +381,149 @@ TEST_F(VerbsTest, ThePauseOutlivesTheServer) {
   EXPECT_TRUE(orders_[F(1)].pause);
 }
 
+// ---- drain --------------------------------------------------------------------------------------
+
+using D = PoolDrain::State;
+
+TEST_F(VerbsTest, AFlushPoolDrainsShardByShardAndIsPausedThen) {
+  Make(0, 2);
+  due_ = {{ShardId{0}, 7}, {ShardId{3}, 2}};
+  Do(PoolDrained{"flush", seconds(60)});
+  for (int i = 0; i < 6; ++i) Turn();
+  const PoolDrain& drain = *The("flush").drain;
+  EXPECT_EQ(The("flush").state, PoolState::kDraining);
+  EXPECT_THAT(drain.settled, ElementsAre(ShardId{1}, ShardId{2}));
+  ASSERT_EQ(drain.remaining.size(), 2u);
+  EXPECT_EQ(drain.remaining[0].shard, ShardId{0});
+  EXPECT_EQ(drain.remaining[0].parts, 7u);
+  EXPECT_EQ(drain.remaining[0].why, "is being delivered");
+  due_[ShardId{1}] = 5;  // newly due: it stays where it is
+  due_.erase(ShardId{0});
+  due_.erase(ShardId{3});
+  for (int i = 0; i < 6; ++i) Turn();
+  EXPECT_EQ(The("flush").drain->state, D::kDone);
+  EXPECT_EQ(The("flush").state, PoolState::kPaused);
+  EXPECT_TRUE(orders_[F(0)].pause);
+  EXPECT_THAT(orders_[F(0)].idle, IsEmpty());
+  EXPECT_EQ(orders_[F(0)].shards.size() + orders_[F(1)].shards.size(), 4u) << "still owned";
+}
+
+TEST_F(VerbsTest, ADrainWhoseTimeIsUpSaysWhatRemainsAndWhy) {
+  Make(0, 1);
+  due_ = {{ShardId{2}, 3}};
+  Do(PoolDrained{"flush", seconds(5)});
+  Settle();
+  EXPECT_EQ(The("flush").drain->state, D::kTimedOut);
+  EXPECT_EQ(The("flush").state, PoolState::kPaused);
+  ASSERT_EQ(The("flush").drain->remaining.size(), 1u);
+  EXPECT_EQ(The("flush").drain->remaining[0].worker, F(0));
+}
+
+TEST_F(VerbsTest, ClaimsOfADeadOwnerKeepADrainFromItsEnd) {
+  Make(0, 1);
+  claims_of_others_ = 1;
+  Do(PoolDrained{"flush", seconds(600)});
+  Settle();
+  EXPECT_EQ(The("flush").drain->state, D::kUnderWay);
+  EXPECT_THAT(The("flush").drain->remaining.at(0).why, HasSubstr("earlier owner"));
+  claims_of_others_ = 0;
+  Settle();
+  EXPECT_EQ(The("flush").drain->state, D::kDone);
+}
+
+TEST_F(VerbsTest, AWorkerThatDoesNotWorkKeepsADrainFromItsEnd) {
+  Make(0, 2);
+  crashing_ = {F(1)};
+  Do(PoolDrained{"flush", seconds(600)});
+  Settle();
+  EXPECT_EQ(The("flush").drain->state, D::kUnderWay);
+  EXPECT_EQ(The("flush").drain->remaining.at(0).worker, F(1));
+  EXPECT_THAT(The("flush").drain->remaining.at(0).why, HasSubstr("is "));
+  crashing_.clear();
+  Settle();
+  Do(WorkerRestarted{F(1)});
+  Settle();
+  EXPECT_EQ(The("flush").drain->state, D::kDone);
+}
+
+TEST_F(VerbsTest, AnIngestPoolIsDrainedWhenAllThatWasReadIsWrittenAndCommitted) {
+  Make(1, 0);
+  unwritten_ = 12;
+  is_committed_ = false;
+  Do(PoolDrained{"ingest", seconds(600)});
+  EXPECT_TRUE(orders_[I(0)].pause);
+  for (int i = 0; i < 4; ++i) Turn();
+  EXPECT_EQ(The("ingest").drain->remaining.at(0).messages, 12u);
+  unwritten_ = 0;
+  for (int i = 0; i < 4; ++i) Turn();
+  EXPECT_THAT(The("ingest").drain->remaining.at(0).why, HasSubstr("committed"));
+  is_committed_ = true;
+  for (int i = 0; i < 4; ++i) Turn();
+  EXPECT_EQ(The("ingest").drain->state, D::kDone);
+  EXPECT_EQ(The("ingest").state, PoolState::kPaused);
+}
+
+TEST_F(VerbsTest, OtherVerbsCancelADrainAndASecondDrainTakesItsPlace) {
+  for (const Event& verb :
+       {Event(PoolPaused{"flush"}), Event(PoolResumed{"flush"}), Event(PoolStopped{"flush"})}) {
+    Make(0, 1);
+    due_ = {{ShardId{2}, 3}};
+    Do(PoolDrained{"flush", seconds(600)});
+    Do(verb);
+    EXPECT_EQ(The("flush").drain->state, D::kCancelled);
+  }
+  Make(0, 1);
+  Do(PoolDrained{"flush", seconds(600)});
+  Do(PoolDrained{"flush", seconds(5)});
+  EXPECT_EQ(The("flush").drain->number, 2u);
+  EXPECT_EQ(The("flush").drain->state, D::kUnderWay);
+  EXPECT_EQ(The("flush").drain->deadline, now_ + seconds(5));
+}
+
+TEST_F(VerbsTest, ADrainingPoolCanBeResizedAndRestarted) {
+  Make(0, 2);
+  due_ = {{ShardId{2}, 3}};
+  Do(PoolDrained{"flush", seconds(600)});
+  for (int i = 0; i < 6; ++i) Turn();
+  Do(PoolResized{"flush", 3, 1, 8});
+  Do(PoolRestarted{"flush", RestartScope::kAll, 1});
+  Settle();
+  EXPECT_EQ(Restarted().state, R::kDone);
+  EXPECT_EQ(The("flush").drain->state, D::kUnderWay);
+  due_.clear();
+  Settle();
+  EXPECT_EQ(The("flush").drain->state, D::kDone);
+}
+
 // ---- every state of a pool × every verb ---------------------------------------------------------
 
 TEST_F(VerbsTest, EveryStateOfAPoolTimesEveryVerb) {
   using S = PoolState;
   struct Row {
-    S state, start, stop, pause, resume, restart;
+    S state, start, stop, pause, resume, drain, restart;
   };
   const auto after = [&](S state, const Event& verb) {
     Make(0, 1);
+    due_ = {{ShardId{0}, 1}};
+    if (state == S::kDraining) Do(PoolDrained{"flush", seconds(600)});
     The("flush").state = state;
     Do(verb);
     return The("flush").state;
   };
-  for (const Row& row :
-       {Row{S::kRunning, S::kRunning, S::kStopped, S::kPaused, S::kRunning, S::kRunning},
-        Row{S::kPaused, S::kPaused, S::kStopped, S::kPaused, S::kRunning, S::kPaused},
-        Row{S::kStopped, S::kRunning, S::kStopped, S::kStopped, S::kStopped, S::kStopped}}) {
+  // clang-format off
+  for (const Row& row : {
+           //  state          start          stop          pause         resume        drain         restart
+           Row{S::kRunning,  S::kRunning,  S::kStopped, S::kPaused,  S::kRunning, S::kDraining, S::kRunning},
+           Row{S::kPaused,   S::kPaused,   S::kStopped, S::kPaused,  S::kRunning, S::kDraining, S::kPaused},
+           Row{S::kDraining, S::kDraining, S::kStopped, S::kPaused,  S::kRunning, S::kDraining, S::kDraining},
+           Row{S::kStopped,  S::kRunning,  S::kStopped, S::kStopped, S::kStopped, S::kStopped,  S::kStopped}}) {
+    // clang-format on
     SCOPED_TRACE(StateName(row.state));
     EXPECT_EQ(after(row.state, PoolStarted{"flush"}), row.start);
     EXPECT_EQ(after(row.state, PoolStopped{"flush"}), row.stop);
     EXPECT_EQ(after(row.state, PoolPaused{"flush"}), row.pause);
     EXPECT_EQ(after(row.state, PoolResumed{"flush"}), row.resume);
+    EXPECT_EQ(after(row.state, PoolDrained{"flush", seconds(600)}), row.drain);
     EXPECT_EQ(after(row.state, PoolRestarted{"flush"}), row.restart);
     EXPECT_EQ(The("flush").restart.has_value(), row.state != S::kStopped);
   }

@@ -11,7 +11,20 @@ bool IsFlushWorkerAlive(const Worker& worker) {
   return worker.role == wire::Role::kFlush && worker.has_process;
 }
 
-bool IsPaused(const Pool* pool) { return pool != nullptr && pool->state == PoolState::kPaused; }
+// An ingest worker drains by reading nothing; a flush worker still has to claim what is due.
+bool IsPaused(const Pool* pool) {
+  if (pool == nullptr) return false;
+  return pool->state == PoolState::kPaused ||
+         (pool->state == PoolState::kDraining && pool->role == wire::Role::kIngest);
+}
+
+std::vector<ShardId> IdleShards(const Pool* pool, const std::vector<ShardId>& shards) {
+  std::vector<ShardId> idle;
+  if (pool == nullptr || pool->state != PoolState::kDraining || !pool->drain) return idle;
+  std::copy_if(shards.begin(), shards.end(), std::back_inserter(idle),
+               [&](ShardId id) { return pool->drain->settled.contains(id); });
+  return idle;
+}
 
 // Whether a worker may own shards.
 bool IsEligible(const Fleet& fleet, const Worker& worker) {
@@ -240,6 +253,7 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
     }
     wish.dead = DeadEpochs(fleet, wish.shards);
     wish.pause = IsPaused(pool);
+    wish.idle = IdleShards(pool, wish.shards);
     wish.drain = worker.state == WorkerState::kDraining;
     // A worker that waits for Redis or Kafka keeps what it has until it is ready.
     const bool is_silent = worker.state == WorkerState::kStarting && !wish.pause;
@@ -248,7 +262,7 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
     const bool is_new = worker.order.sequence < worker.report->order_sequence ||
                         worker.order.sequence == 0 || wish.shards != worker.order.shards ||
                         wish.pause != worker.order.pause || wish.drain != worker.order.drain ||
-                        wish.dead != worker.order.dead;
+                        wish.dead != worker.order.dead || wish.idle != worker.order.idle;
     if (is_new) {
       wish.sequence = ++fleet.order_sequence;
       worker.order = std::move(wish);

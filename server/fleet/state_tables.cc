@@ -184,6 +184,7 @@ Fleet FleetWith(PoolState state) {
   config::Config config;
   config.pools.resize(1);
   config.pools[0].name = "flush";
+  config.pools[0].role = config::Role::kFlush;
   Fleet fleet = MakeFleet(config, 1, kStart);
   const auto tell = [&](const Event& event) {
     fleet = Step(std::move(fleet), event, kStart, Limits()).fleet;
@@ -196,6 +197,7 @@ Fleet FleetWith(PoolState state) {
   of_it(Attached{"u", "1"});
   of_it(Reported{Report(true)});
   if (state == PoolState::kPaused) tell(PoolPaused{"flush"});
+  if (state == PoolState::kDraining) tell(PoolDrained{"flush", std::chrono::minutes(2)});
   if (state == PoolState::kStopped) {
     tell(PoolStopped{"flush"});
     of_it(Exit(0));
@@ -222,15 +224,16 @@ std::string Pools() {
       {"Stop", PoolStopped{"flush"}},
       {"Pause", PoolPaused{"flush"}},
       {"Resume", PoolResumed{"flush"}},
+      {"Drain", PoolDrained{"flush", std::chrono::minutes(2)}},
       {"Resize to 0", PoolResized{"flush", 0, 0, 8}},
       {"Restart", PoolRestarted{"flush", RestartScope::kAll, 1}},
       {"RestartWorker", WorkerRestarted{{"flush", 0}}},
       {"the server is told to end", ShutDown{}},
   };
-  std::string text = Head({"verb", "RUNNING", "PAUSED", "STOPPED"});
+  std::string text = Head({"verb", "RUNNING", "PAUSED", "DRAINING", "STOPPED"});
   for (const auto& [name, event] : verbs) {
     text += Row({name, PoolCell(PoolState::kRunning, event), PoolCell(PoolState::kPaused, event),
-                 PoolCell(PoolState::kStopped, event)});
+                 PoolCell(PoolState::kDraining, event), PoolCell(PoolState::kStopped, event)});
   }
   return text;
 }

@@ -54,6 +54,8 @@ const char* StateName(PoolState state) {
       return "PAUSED";
     case PoolState::kStopped:
       return "STOPPED";
+    case PoolState::kDraining:
+      return "DRAINING";
   }
   return "";
 }

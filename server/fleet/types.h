@@ -34,7 +34,9 @@ enum class UnhealthyReason {
   kDead,            // The process has ended.
 };
 
-enum class PoolState { kRunning, kPaused, kStopped };
+// kDraining: finishes what it has and takes nothing new; PAUSED when that is done or its time is
+// up.
+enum class PoolState { kRunning, kPaused, kStopped, kDraining };
 
 // A worker's stable place. Text: "pools/flush/workers/0".
 struct WorkerKey {

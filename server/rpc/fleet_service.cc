@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,6 +53,9 @@ absl::Status CheckRequestId(const std::string& id) {
       absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
       absl::StrCat("request_id: expected at most ", kMaxRequestIdBytes, " bytes"));
 }
+
+constexpr Duration kDrainTimeout = std::chrono::minutes(2);
+constexpr std::chrono::seconds kLongestDrain = std::chrono::hours(24);  // longer is cut to this
 
 // A scope of a newer client may mean less than all.
 fleet::RestartScope ScopeOf(v1::RestartScope scope) {
@@ -239,6 +243,25 @@ grpc::ServerUnaryReactor* FleetService::ResumePool(Context* context,
                                                    const v1::ResumePoolRequest* request,
                                                    v1::Pool* response) {
   return ChangeNamed(context, *request, &supervisor::FleetControl::Resume, response);
+}
+
+grpc::ServerUnaryReactor* FleetService::DrainPool(Context* context,
+                                                  const v1::DrainPoolRequest* request,
+                                                  v1::Pool* response) {
+  absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
+  if (!name.ok()) return Finish(context, name.status());
+  Duration timeout = kDrainTimeout;
+  if (request->has_timeout()) {
+    const int64_t seconds =
+        std::clamp<int64_t>(request->timeout().seconds(), -1, kLongestDrain.count());
+    timeout = std::chrono::seconds(seconds) + std::chrono::nanoseconds(request->timeout().nanos());
+  }
+  return Change(
+      context, *request, OriginOf(*request),
+      [this, name = *std::move(name), timeout](Origin origin, PoolDone done) {
+        fleet_.DrainPool(name, timeout, std::move(origin), std::move(done));
+      },
+      response);
 }
 
 grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,

@@ -40,6 +40,8 @@ class FleetService final : public v1::FleetService::CallbackService {
                    v1::Pool* response) override;
   Unary* ResumePool(Context* context, const v1::ResumePoolRequest* request,
                     v1::Pool* response) override;
+  Unary* DrainPool(Context* context, const v1::DrainPoolRequest* request,
+                   v1::Pool* response) override;
   Unary* RestartPool(Context* context, const v1::RestartPoolRequest* request,
                      v1::Pool* response) override;
   Unary* RestartWorker(Context* context, const v1::RestartWorkerRequest* request,

@@ -31,6 +31,29 @@ TEST(ResourceMessagesTest, PoolShowsTheWorstOfItsWorkers) {
   EXPECT_EQ(pool.health().evidence_age().seconds(), 2);
 }
 
+TEST(ResourceMessagesTest, APoolShowsWhatKeepsItsDrainFromItsEnd) {
+  supervisor::FleetSnapshot fleet = SampleFleet(kNow);
+  fleet::PoolDrain drain;
+  drain.number = 3;
+  drain.state = fleet::PoolDrain::State::kTimedOut;
+  drain.remaining = {{ShardId{7}, fleet::WorkerKey{"flush", 0}, 12, 0, "waits for Kafka"}};
+  fleet.pools[1].state = fleet::PoolState::kDraining;
+  fleet.pools[1].drain = drain;
+  fleet.pools[1].drain_deadline = WallTime{90'000'000};
+
+  const v1::Pool pool = AllPools(fleet, kNow).pools(1);
+
+  EXPECT_EQ(pool.state(), v1::POOL_STATE_DRAINING);
+  EXPECT_EQ(pool.drain().number(), 3u);
+  EXPECT_EQ(pool.drain().state(), v1::DRAIN_STATE_TIMED_OUT);
+  EXPECT_EQ(pool.drain().deadline().seconds(), 90);
+  ASSERT_EQ(pool.drain().remaining_size(), 1);
+  EXPECT_EQ(pool.drain().remaining(0).shard(), "shards/7");
+  EXPECT_EQ(pool.drain().remaining(0).worker(), "pools/flush/workers/0");
+  EXPECT_EQ(pool.drain().remaining(0).parts(), 12u);
+  EXPECT_EQ(pool.drain().remaining(0).why(), "waits for Kafka");
+}
+
 TEST(ResourceMessagesTest, WorkersOfOnePoolOnly) {
   const auto workers = AllWorkers(SampleFleet(kNow), "flush", kNow).workers();
 

@@ -78,8 +78,40 @@ v1::PoolState ToProto(PoolState state) {
       return v1::POOL_STATE_PAUSED;
     case PoolState::kStopped:
       return v1::POOL_STATE_STOPPED;
+    case PoolState::kDraining:
+      return v1::POOL_STATE_DRAINING;
   }
   return v1::POOL_STATE_STOPPED;
+}
+
+v1::DrainState ToProto(fleet::PoolDrain::State state) {
+  switch (state) {
+    case fleet::PoolDrain::State::kUnderWay:
+      return v1::DRAIN_STATE_UNDER_WAY;
+    case fleet::PoolDrain::State::kDone:
+      return v1::DRAIN_STATE_DONE;
+    case fleet::PoolDrain::State::kTimedOut:
+      return v1::DRAIN_STATE_TIMED_OUT;
+    case fleet::PoolDrain::State::kCancelled:
+      return v1::DRAIN_STATE_CANCELLED;
+  }
+  return v1::DRAIN_STATE_TIMED_OUT;
+}
+
+v1::PoolDrain DrainMessage(const fleet::PoolDrain& drain, WallTime deadline) {
+  v1::PoolDrain message;
+  message.set_number(drain.number);
+  message.set_state(ToProto(drain.state));
+  *message.mutable_deadline() = wire::ToProto(deadline);
+  for (const fleet::Remainder& remainder : drain.remaining) {
+    v1::Remainder& out = *message.add_remaining();
+    if (remainder.shard) out.set_shard(ShardName(*remainder.shard));
+    if (remainder.worker) out.set_worker(fleet::WorkerName(*remainder.worker));
+    out.set_parts(remainder.parts);
+    out.set_messages(remainder.messages);
+    out.set_why(remainder.why);
+  }
+  return message;
 }
 
 v1::RestartState ToProto(fleet::PoolRestart::State state) {
@@ -152,6 +184,7 @@ v1::Pool ToMessage(const supervisor::PoolView& pool, Instant now) {
   *message.mutable_health() = HealthMessage(pool.health, now);
   if (pool.restart) *message.mutable_restart() = RestartMessage(*pool.restart);
   message.set_paused(pool.paused);
+  if (pool.drain) *message.mutable_drain() = DrainMessage(*pool.drain, pool.drain_deadline);
   return message;
 }
 

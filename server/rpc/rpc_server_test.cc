@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <limits>
 #include <vector>
 
 #include "google/rpc/error_details.pb.h"
@@ -114,6 +115,24 @@ TEST_F(RpcServerTest, AnswersAnAuditOfTheShardThatIsNamed) {
   EXPECT_EQ(answer.shards(0).figures().live_spans(), 19'990u);
   request.set_name("shards/x");
   EXPECT_EQ(ReasonOf(fleet_stub_->Audit(&second, request, &answer)), "INVALID_NAME");
+}
+
+TEST_F(RpcServerTest, DrainsWithinTheTimeThatIsGivenOrTwoMinutes) {
+  Start();
+  v1::DrainPoolRequest request;
+  request.set_name("pools/flush");
+  v1::Pool answer;
+  grpc::ClientContext contexts[4];
+  ASSERT_TRUE(fleet_stub_->DrainPool(&contexts[0], request, &answer).ok());
+  request.mutable_timeout()->set_seconds(90);
+  ASSERT_TRUE(fleet_stub_->DrainPool(&contexts[1], request, &answer).ok());
+  EXPECT_EQ(answer.name(), "pools/flush");
+  request.mutable_timeout()->set_seconds(std::numeric_limits<int64_t>::max());
+  ASSERT_TRUE(fleet_stub_->DrainPool(&contexts[2], request, &answer).ok());
+  EXPECT_THAT(fleet_.verbs(),
+              testing::ElementsAre("drain flush 120 s", "drain flush 90 s", "drain flush 86400 s"));
+  request.set_name("flush");
+  EXPECT_EQ(ReasonOf(fleet_stub_->DrainPool(&contexts[3], request, &answer)), "INVALID_NAME");
 }
 
 TEST_F(RpcServerTest, TellsAWorkersStacks) {

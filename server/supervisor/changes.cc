@@ -26,6 +26,15 @@ void Supervisor::Core::Act(const char* action, fleet::Event verb, std::string po
            .done = std::move(done)});
 }
 
+void Supervisor::Core::DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done) {
+  Enqueue({.action = "DrainPool",
+           .pool = pool,
+           .verb = fleet::PoolDrained{pool, timeout},
+           .detail = absl::StrCat("within ", fleet::SecondsText(timeout)),
+           .origin = std::move(origin),
+           .done = std::move(done)});
+}
+
 void Supervisor::Core::Restart(RestartRequest request, PoolDone done) {
   const bool is_all = request.scope == fleet::RestartScope::kAll;
   Enqueue({.action = "RestartPool",
@@ -60,6 +69,11 @@ absl::Status Supervisor::Core::CheckVerb(const Wanted& wanted, const fleet::Pool
     return Refusal(
         absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
         absl::StrCat("max_unavailable: ", restart->max_unavailable, ": expected 1 or more"));
+  }
+  const auto* drain = std::get_if<fleet::PoolDrained>(&*wanted.verb);
+  if (drain != nullptr && drain->timeout <= Duration(0)) {
+    return Refusal(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+                   "timeout: expected a positive duration");
   }
   const bool suits_stopped = std::holds_alternative<fleet::PoolStarted>(*wanted.verb) ||
                              std::holds_alternative<fleet::PoolStopped>(*wanted.verb);
@@ -154,8 +168,8 @@ record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Eve
   entry.action = wanted.action;
   entry.target = wanted.worker ? fleet::WorkerName(*wanted.worker) : fleet::PoolName(wanted.pool);
   entry.detail = wanted.detail;
-  entry.before = WishText(WishOf(pool));
-  entry.after = WishText(WishOf(wished));
+  entry.before = WishText(pool);
+  entry.after = WishText(wished);
   entry.outcome = "OK";
   change.events.push_back(std::move(entry));
   return change;

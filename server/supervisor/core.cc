@@ -170,19 +170,20 @@ void Supervisor::Core::Perform(const fleet::SendOrder& order) {
 
 void Supervisor::Core::Perform(const fleet::Note& note) {
   const bool is_of_pool = note.worker.slot < 0;
-  if (is_of_pool) {
-    return Log(note.is_warning ? LogLevel::kWarning : LogLevel::kInfo, note.event,
-               {{"pool", fleet::PoolName(note.worker.pool)}, {"detail", note.detail}});
-  }
-  Log(note.is_warning ? LogLevel::kWarning : LogLevel::kInfo, note.event,
-      {{"worker", fleet::WorkerName(note.worker)},
-       {"generation", note.generation.value},
-       {"detail", note.detail}});
-  if (!note.is_warning) return;
+  const LogLevel level = note.is_warning ? LogLevel::kWarning : LogLevel::kInfo;
   record::Event event;
+  if (is_of_pool) {
+    event.target = fleet::PoolName(note.worker.pool);
+    Log(level, note.event, {{"pool", event.target}, {"detail", note.detail}});
+  } else {
+    event.target = fleet::WorkerName(note.worker);
+    Log(level, note.event,
+        {{"worker", event.target}, {"generation", note.generation.value}, {"detail", note.detail}});
+  }
+  // How a pool's restart or drain goes on is always worth an entry: somebody has asked for it.
+  if (!note.is_warning && !is_of_pool) return;
   event.actor = "spillwayd";
   event.action = note.event;
-  event.target = fleet::WorkerName(note.worker);
   event.outcome = "OK";
   event.detail = note.detail;
   Journal(std::move(event));

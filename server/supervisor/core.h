@@ -44,6 +44,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void Resize(ResizeRequest request, PoolDone done);
   // A verb that a stopped pool does not know.
   void Act(const char* action, fleet::Event verb, std::string pool, Origin origin, PoolDone done);
+  void DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done);
   void Restart(RestartRequest request, PoolDone done);
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);

@@ -79,6 +79,9 @@ class FleetControl {
   // Both: NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION / POOL_STOPPED.
   virtual void Pause(std::string pool, Origin origin, PoolDone done) = 0;
   virtual void Resume(std::string pool, Origin origin, PoolDone done) = 0;
+  // `timeout`: until what remains is left where it is. POOL_NOT_FOUND, POOL_STOPPED as above;
+  // INVALID_ARGUMENT / OUT_OF_RANGE: not positive.
+  virtual void DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done) = 0;
   // Takes the place of a restart under way; the answer's `restart` has the number of this one.
   // NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION / POOL_STOPPED; INVALID_ARGUMENT /
   // OUT_OF_RANGE: max_unavailable is not positive.

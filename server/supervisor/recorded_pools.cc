@@ -17,6 +17,7 @@ record::WishedState StateOf(fleet::PoolState state) {
     case fleet::PoolState::kRunning:
       return record::WishedState::kRunning;
     case fleet::PoolState::kPaused:
+    case fleet::PoolState::kDraining:  // the next server knows no drain: nothing new is taken
       return record::WishedState::kPaused;
     case fleet::PoolState::kStopped:
       return record::WishedState::kStopped;
@@ -87,10 +88,15 @@ PoolWish WishOf(const fleet::Pool& pool) {
   return {pool.name, {pool.desired, pool.min, pool.max}, StateOf(pool.state)};
 }
 
-std::string WishText(const PoolWish& wish) {
-  const Sizes& sizes = wish.sizes;
+static std::string WishText(const Sizes& sizes, fleet::PoolState state) {
   return absl::StrCat("desired ", sizes.desired, ", min ", sizes.min, ", max ", sizes.max, ", ",
-                      fleet::StateName(StateOf(wish.state)));
+                      fleet::StateName(state));
+}
+
+std::string WishText(const PoolWish& wish) { return WishText(wish.sizes, StateOf(wish.state)); }
+
+std::string WishText(const fleet::Pool& pool) {
+  return WishText({pool.desired, pool.min, pool.max}, pool.state);
 }
 
 RestoredPools RestorePools(const std::vector<config::Pool>& configured,

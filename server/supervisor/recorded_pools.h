@@ -30,6 +30,7 @@ record::PoolWish WishOf(const fleet::Pool& pool);
 fleet::PoolState StateOf(record::WishedState state);
 // "desired 3, min 1, max 8, RUNNING"
 std::string WishText(const record::PoolWish& wish);
+std::string WishText(const fleet::Pool& pool);  // which may be DRAINING
 
 }  // namespace spillway::supervisor
 

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "config/config.h"
 #include "proto/wire/worker_report.h"
+#include "server/fleet/pool_drain.h"
 #include "server/fleet/pool_work.h"
 #include "server/fleet/types.h"
 #include "server/supervisor/shard_audit.h"
@@ -38,6 +39,8 @@ struct PoolView {
   config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
   std::string etag;                             // changes with every change of the wish
   HealthView health;                            // the worst of its workers'
+  std::optional<fleet::PoolDrain> drain{};      // the last one, under way or not
+  WallTime drain_deadline{};                    // its
   std::optional<fleet::PoolRestart> restart{};  // the last one, under way or not
 };
 

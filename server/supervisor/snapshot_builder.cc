@@ -196,8 +196,8 @@ Check PoolCheck(const PoolView& pool, Instant now) {
     check.ok = false;
     check.detail =
         absl::StrCat(pool.ready, " of ", pool.desired, " workers ready; ", pool.health.evidence);
-  } else if (pool.state == PoolState::kPaused) {
-    check.detail = "paused";
+  } else if (pool.state == PoolState::kPaused || pool.state == PoolState::kDraining) {
+    check.detail = pool.state == PoolState::kPaused ? "paused" : "draining";
   }
   if (pool.restart && pool.restart->state == fleet::PoolRestart::State::kHalted) {
     absl::StrAppend(&check.detail, check.detail.empty() ? "" : "; ",
@@ -247,6 +247,8 @@ PoolView ToView(const fleet::Pool& pool, const fleet::Fleet& fleet, const Surrou
   view.etag = EtagOf(pool, around.etag_salt);
   view.health = WorstHealth(pool, fleet, around);
   view.restart = pool.restart;
+  view.drain = pool.drain;
+  if (pool.drain) view.drain_deadline = WallAt(pool.drain->deadline, around);
   return view;
 }
 

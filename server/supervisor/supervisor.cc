@@ -66,6 +66,13 @@ void Supervisor::Act(const char* action, fleet::Event verb, std::string pool, Or
   });
 }
 
+void Supervisor::DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done) {
+  core_->loop().Post([core = core_, pool = std::move(pool), timeout, origin = std::move(origin),
+                      done = std::move(done)]() mutable {
+    core->DrainPool(std::move(pool), timeout, std::move(origin), std::move(done));
+  });
+}
+
 void Supervisor::Restart(RestartRequest request, PoolDone done) {
   core_->loop().Post(
       [core = core_, request = std::move(request), done = std::move(done)]() mutable {

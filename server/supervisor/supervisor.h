@@ -66,6 +66,7 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void Stop(std::string pool, Origin origin, PoolDone done) override;
   void Pause(std::string pool, Origin origin, PoolDone done) override;
   void Resume(std::string pool, Origin origin, PoolDone done) override;
+  void DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done) override;
   void Restart(RestartRequest request, PoolDone done) override;
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;

@@ -170,7 +170,8 @@ INSTANTIATE_TEST_SUITE_P(
             GoldenRow{"get_shards", {"get", "shards"}},
             GoldenRow{"get_shard", {"get", "shards", "0"}}, GoldenRow{"start", {"start", "flush"}},
             GoldenRow{"stop", {"stop", "flush"}}, GoldenRow{"pause", {"pause", "flush"}},
-            GoldenRow{"resume", {"resume", "flush"}}, GoldenRow{"restart", {"restart", "flush"}},
+            GoldenRow{"drain", {"drain", "flush"}}, GoldenRow{"resume", {"resume", "flush"}},
+            GoldenRow{"restart", {"restart", "flush"}},
             GoldenRow{"restart_worker", {"restart", "flush/0"}},
             GoldenRow{"resize", {"resize", "flush", "2"}},
             GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
@@ -274,6 +275,7 @@ TEST_F(CommandLineTest, HelpHasExamplesAndEndsWell) {
                                                     {"get", "--help"},
                                                     {"restart", "--help"},
                                                     {"pause", "--help"},
+                                                    {"drain", "--help"},
                                                     {"wait", "--help"}}) {
     const Result result = Run(arguments);
     EXPECT_EQ(result.code, kExitDone);
@@ -490,6 +492,39 @@ TEST_F(CommandLineTest, PauseWaitsUntilNothingIsInFlight) {
   EXPECT_EQ(result.code, kExitDone);
   EXPECT_EQ(result.err, "flush: PAUSED, 2 of 2 paused, 0 parts in flight\n");
   EXPECT_EQ(Run({"wait", "flush", "--for", "healthy"}).code, kExitRefused);
+}
+
+TEST_F(CommandLineTest, TheTimeOutOfADrainIsItsDeadline) {
+  EXPECT_EQ(Run({"drain", "flush", "--timeout", "90s"}).code, kExitDone);
+  EXPECT_THAT(fleet_.verbs(), ::testing::ElementsAre("drain flush 90 s"));
+}
+
+TEST_F(CommandLineTest, ADrainTellsWhatRemainsAndHowItEnded) {
+  using State = fleet::PoolDrain::State;
+  const auto ended = [&](State state, std::vector<fleet::Remainder> remaining) {
+    supervisor::FleetSnapshot snapshot = Settled();
+    fleet::PoolDrain drain;
+    drain.state = state;
+    drain.remaining = std::move(remaining);
+    snapshot.pools[1].drain = drain;
+    fleet_.Publish(snapshot);
+    return Run({"drain", "flush", "--wait"});
+  };
+  const fleet::Remainder part{ShardId{7}, fleet::WorkerKey{"flush", 0}, 12, 0, "waits for Kafka"};
+  const fleet::Remainder whole{{}, fleet::WorkerKey{"flush", 1}, 0, 0, "is CRASH_LOOP: exited"};
+
+  const Result done = ended(State::kDone, {});
+  EXPECT_EQ(done.code, kExitDone);
+  EXPECT_EQ(done.err, "flush: nothing remains\n");
+  const Result late = ended(State::kTimedOut, {whole, part});
+  EXPECT_EQ(late.code, kExitTimedOut);
+  EXPECT_EQ(
+      late.err,
+      "spillway: its time is up: flush: 2 remain: flush/1: is CRASH_LOOP: exited; shards/7 at "
+      "flush/0: 12 parts, waits for Kafka\n");
+  const Result cancelled = ended(State::kCancelled, {part});
+  EXPECT_EQ(cancelled.code, kExitFailed);
+  EXPECT_THAT(cancelled.err, HasSubstr("cancelled by another verb"));
 }
 
 TEST_F(CommandLineTest, StopWaitsUntilNoProcessIsLeft) {

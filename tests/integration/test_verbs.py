@@ -1,8 +1,12 @@
-"""What operators tell a fleet that works: restart, pause and resume, with nothing lost."""
+"""What operators tell a fleet that works: restart, pause, drain and resume, with nothing lost."""
 
+import signal
 import subprocess
 import uuid
 
+import pytest
+
+import harness
 from harness import alive, wait_until
 from load import Load, assert_exactly_once, everything, written
 from spans import span
@@ -127,6 +131,88 @@ def test_while_ingest_is_paused_nothing_is_read_even_by_new_workers(make_fleet):
     assert all(w["isPaused"] for w in fleet.workers("ingest"))
     fleet.must("resume", "ingest", "--wait", "--timeout", "60s")
     assert_exactly_once(load.check())
+
+
+def drained(fleet, name):
+    """The last drain of a pool, which is over and has left nothing; the pool is paused."""
+    seen = pool(fleet, name)
+    assert seen["state"] == "POOL_STATE_PAUSED", seen
+    assert seen["drain"]["state"] == "DRAIN_STATE_DONE" and not seen["drain"].get("remaining"), seen["drain"]
+    return seen["drain"]
+
+
+def journalled(fleet, action):
+    return [e for e in fleet.get("events") if e["action"] == action]
+
+
+def test_a_drained_flush_pool_has_delivered_what_was_due_and_claims_nothing_more(make_fleet):
+    fleet = fleet_of(make_fleet, ingest=1, flush=2)
+    load = Load(fleet, rate=6_000)
+    wait_until(lambda: fleet.ledger_sum("acknowledged") > 1000, "segments leave")
+    before = pids(fleet, "flush")
+    text = fleet.must("drain", "flush", "--wait", "--timeout", "60s")
+    assert "flush: nothing remains" in text, text
+    drained(fleet, "flush")
+    assert sum(int(s.get("inFlight", 0)) for s in fleet.shards()) == 0
+    left = len(everything(fleet.output))
+    wait_until(lambda: sum(int(s.get("backlog", 0)) for s in fleet.shards()) > 500, "what is due now piles up")
+    assert len(everything(fleet.output)) == left
+    assert pids(fleet, "flush") == before and all(w["isPaused"] for w in fleet.workers("flush"))
+    assert len({s["flushWorker"] for s in fleet.shards()}) == 2  # still owned by both
+    assert "DRAINING" in journalled(fleet, "DrainPool")[0]["after"] and journalled(fleet, "pool drained")
+    fleet.must("resume", "flush", "--wait", "--timeout", "60s")
+    assert_exactly_once(load.check())
+
+
+def test_a_drained_ingest_pool_has_committed_and_then_flush_empties_redis(make_fleet):
+    """The way to a buffer that holds nothing: ingest first, then flush once everything is due."""
+    fleet = fleet_of(make_fleet, ingest=2, flush=1)
+    load = Load(fleet, rate=6_000)
+    wait_until(lambda: written(fleet) > 1000, "load arrives")
+    fleet.must("drain", "ingest", "--wait", "--timeout", "60s")
+    drained(fleet, "ingest")
+    read = fleet.ledger_sum("messages")
+    wait_until(lambda: lagging(fleet) == 6, "there is input that nobody reads")
+    assert fleet.ledger_sum("messages") == read
+    fleet.must("drain", "flush", "--wait", "--timeout", "60s")
+    drained(fleet, "flush")
+    fleet.must("resume", "flush")
+    fleet.must("resume", "ingest", "--wait", "--timeout", "60s")
+    assert_exactly_once(load.check())
+
+
+@pytest.fixture
+def own_kafka(tmp_path):
+    broker = harness.Kafka(tmp_path / "kafka")
+    yield broker
+    broker.stop()
+
+
+def test_a_drain_whose_time_is_up_names_what_remains_and_why(make_fleet, own_kafka):
+    """Kafka hangs: parts remain, with that reason; the pool is paused, also for the next server; all leaves later."""
+    fleet = fleet_of(lambda **options: make_fleet(on=own_kafka, **options), ingest=1, flush=1, config={
+        "output": {"delivery_timeout": "2s"}, "flush": {"lease": "13s"}})
+    fleet.must("pause", "flush", "--wait", "--timeout", "60s")
+    for partition in range(6):
+        fleet.input.send([span("a*", uuid.uuid4().hex)], partition=partition)
+    wait_until(lambda: sum(int(s.get("backlog", 0)) for s in fleet.shards()) == 6, "six segments are due")
+    own_kafka.signal(signal.SIGSTOP)
+    code, text = fleet.cli("drain", "flush", "--wait", "--timeout", "8s")
+    assert code == 6 and "its time is up" in text and "waits for Kafka" in text, (code, text)
+    seen = pool(fleet, "flush")
+    assert seen["state"] == "POOL_STATE_PAUSED" and seen["drain"]["state"] == "DRAIN_STATE_TIMED_OUT", seen
+    remaining = seen["drain"]["remaining"]
+    assert {r["shard"] for r in remaining} == {f"shards/{shard}" for shard in range(6)}, remaining
+    assert all(r["worker"] == "pools/flush/workers/0" and r["why"] == "waits for Kafka" for r in remaining), remaining
+    assert sum(int(r["parts"]) for r in remaining) == 6, remaining
+    assert "6 remain" in journalled(fleet, "drain of the pool timed out")[0]["detail"]
+    own_kafka.signal(signal.SIGCONT)
+    fleet.process.kill()
+    fleet.process.wait()
+    fleet.start(wait_healthy=False)
+    assert pool(fleet, "flush")["state"] == "POOL_STATE_PAUSED"
+    fleet.must("resume", "flush", "--wait", "--timeout", "60s")
+    fleet.segments(6)
 
 
 def standing(fleet):

@@ -210,6 +210,13 @@ void FakeFleet::Resume(std::string pool, supervisor::Origin, supervisor::PoolDon
   done(Present(pool));
 }
 
+void FakeFleet::DrainPool(std::string pool, Duration timeout, supervisor::Origin,
+                          supervisor::PoolDone done) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout).count();
+  Remember("drain " + pool + " " + std::to_string(seconds) + " s");
+  done(Present(pool));
+}
+
 void FakeFleet::Restart(supervisor::RestartRequest request, supervisor::PoolDone done) {
   std::function<ChangeResult(const supervisor::RestartRequest&)> answer;
   {

@@ -32,7 +32,7 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void OnStop(std::function<ChangeResult(const std::string&)> answer);
   void OnRestart(std::function<ChangeResult(const supervisor::RestartRequest&)> answer);
   // Pause, Resume and RestartWorker answer with the pool as it is; who was asked for, in order:
-  // "pause flush", "resume flush", "restart flush/0".
+  // "pause flush", "resume flush", "drain flush 90 s", "restart flush/0".
   std::vector<std::string> verbs() const;
   // What Audit answers; by default SHARDS_UNKNOWN.
   using AuditResult = absl::StatusOr<std::vector<supervisor::ShardAudit>>;
@@ -70,6 +70,8 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void Stop(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
   void Pause(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
   void Resume(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) override;
+  void DrainPool(std::string pool, Duration timeout, supervisor::Origin origin,
+                 supervisor::PoolDone done) override;
   void Restart(supervisor::RestartRequest request, supervisor::PoolDone done) override;
   void RestartWorker(fleet::WorkerKey worker, supervisor::Origin origin,
                      supervisor::PoolDone done) override;

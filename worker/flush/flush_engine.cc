@@ -52,9 +52,14 @@ FlushEngine::~FlushEngine() {
   shards_.clear();
 }
 
-FlusherRoom FlushEngine::Room() const {
+bool FlushEngine::MayClaim(ShardId id) const {
+  const bool is_idle = std::find(order_.idle.begin(), order_.idle.end(), id) != order_.idle.end();
+  return !order_.pause && !is_idle;
+}
+
+FlusherRoom FlushEngine::Room(ShardId id) const {
   return {.may_claim =
-              !order_.pause && !is_draining_ && bytes_in_flight_ < options_.max_inflight_bytes};
+              MayClaim(id) && !is_draining_ && bytes_in_flight_ < options_.max_inflight_bytes};
 }
 
 void FlushEngine::Poll() {
@@ -123,7 +128,7 @@ void FlushEngine::CountClaim(Shard& shard, const ClaimRun& run) {
 }
 
 void FlushEngine::Step(ShardId id, Shard& shard, FlusherEvent event) {
-  for (FlusherAction& action : shard.flusher.Step(std::move(event), parts_.clock.Now(), Room())) {
+  for (FlusherAction& action : shard.flusher.Step(std::move(event), parts_.clock.Now(), Room(id))) {
     Perform(id, shard, std::move(action));
   }
 }
@@ -304,12 +309,13 @@ wire::WorkerReport FlushEngine::Report() const {
     out.stage = flusher.stage();
     out.epoch = flusher.epoch();
     out.in_flight = flusher.parts_in_flight();
+    out.claims_of_others = flusher.claims_of_others();
     out.backlog = peek.due_count + out.in_flight;
     out.lateness = peek.lateness;
     out.event_clock = peek.clock;
     out.progress = flusher.steps() + shard->progress;
     for (const auto& [claim, run] : shard->runs) out.progress += run->progress();
-    const bool may_claim = flusher.stage() == wire::ShardStage::kOwned && !order_.pause;
+    const bool may_claim = flusher.stage() == wire::ShardStage::kOwned && MayClaim(id);
     out.has_work = out.in_flight > 0 || (may_claim && peek.due_count > 0);
     out.blocked_cause = BlockedCause(*shard, now);
     out.spans = shard->counts.spans;

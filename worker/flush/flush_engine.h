@@ -69,7 +69,8 @@ class FlushEngine final : private ClaimHost {
   // Turns a store's answer into an event, if the shard is still the same when it comes.
   template <typename Event, typename Value>
   buffer::Done<Value> ToEvent(ShardId id, const Shard& shard);
-  FlusherRoom Room() const;
+  bool MayClaim(ShardId id) const;  // as told
+  FlusherRoom Room(ShardId id) const;
   void ProbeRedis(Instant now);
   void AccountBlocked(Instant now);
   void FinishDrain();

@@ -150,8 +150,12 @@ void ShardFlusher::OnEvent(const StaleReleased& event, Instant now) {
 }
 
 void ShardFlusher::OnEvent(const ClaimEnded& event, Instant now) {
-  if (claims_.erase(event.id) == 0) return;
+  const auto claim = claims_.find(event.id);
+  if (claim == claims_.end()) return;
+  const uint64_t parts = claim->second;
+  claims_.erase(claim);
   if (event.how == ClaimEnded::How::kReleased) {
+    peek_.due_count += parts;  // until the next look
     claim_not_before_ = now + delivery_backoff_.Next(random_());
     delivery_cause_ = event.cause;
     counts_entries_ = event.has_changed;
@@ -205,8 +209,10 @@ void ShardFlusher::HandOver(Instant now) {
 // Claims in flight that nobody will end: of our epoch and not held (a lost reply, Redis restored to
 // an earlier moment), of a dead owner's, or of an older one past its lease.
 void ShardFlusher::FindStale() {
+  claims_of_others_ = 0;
   for (const buffer::InflightClaim& claim : peek_.inflight) {
     if (claims_.contains(claim.id)) continue;
+    ++claims_of_others_;
     const bool is_ours = epoch_ && claim.epoch == *epoch_;
     const bool is_dead = IsDead(claim.epoch);
     if (is_dead || is_ours || claim.lease_end < peek_.redis_time) {

@@ -107,6 +107,7 @@ class ShardFlusher {
   Epoch epoch() const { return epoch_.value_or(Epoch{}); }
   const buffer::PeekReply& last_peek() const { return peek_; }  // without its lists
   uint64_t parts_in_flight() const;
+  uint64_t claims_of_others() const { return claims_of_others_; }  // as the last peek saw them
   uint64_t steps() const { return steps_; }  // completed, looking not included
   wire::Cause blocked_cause() const;
 
@@ -164,6 +165,7 @@ class ShardFlusher {
   bool counts_entries_ = false;  // the last claim's load was not complete
 
   std::optional<Instant> stop_at_, forget_at_;  // of a hand-over
+  uint64_t claims_of_others_ = 0;
   uint64_t steps_ = 0;
 };
 

@@ -230,9 +230,11 @@ TEST_F(ShardFlusherTest, PausesAfterARelease) {
   Acquire();
   const auto claim = Only<DoClaim>(Step(PeekWith({Part(1)})));
   Step(ClaimOf(claim));
+  const uint64_t due = flusher_.last_peek().due_count;
   Step(ClaimEnded{
       .id = claim.request.id, .how = ClaimEnded::How::kReleased, .cause = wire::Cause::kKafka});
   EXPECT_EQ(flusher_.blocked_cause(), wire::Cause::kKafka);
+  EXPECT_EQ(flusher_.last_peek().due_count, due + 1) << "due again, before the next look";
   EXPECT_GT(flusher_.wake(), now_);
 }
 

@@ -324,6 +324,11 @@ wire::ShardReport ShardSession::Report() const {
     report.has_work = true;
   }
   report.low_watermark = committed_;
+  report.unwritten = current_.messages.size() + collecting_.messages.size();
+  if (index_ != nullptr) {
+    const Offset low = index_->LowWatermark();
+    report.is_committed = low <= committed_ || low < highest_asked_;
+  }
   report.backlog = inputs_.backlog;
   report.lateness = inputs_.lateness;
   report.gate = gate_.Report();
