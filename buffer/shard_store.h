@@ -291,7 +291,7 @@ class FlushStore {
   virtual void Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) = 0;
 };
 
-// What the control plane and audits read. Never writes.
+// What the control plane and audits read.
 struct ShardSummary {
   bool exists = false;
   uint32_t incarnation = 0;
@@ -309,8 +309,8 @@ struct ShardSummary {
 // What a walk over the shard has found, beside what its counters say at the very same instant.
 struct AuditReply {
   ShardSummary summary;
-  // False: the shard changed faster than it could be read within the walk's limits; only `summary`
-  // means something then.
+  // False: it could not be told within the walk's limits: another audit of the shard did not end,
+  // or somebody changes the shard and says so nowhere; only `summary` means something then.
   bool is_exact = false;
   uint64_t live_spans = 0;  // of due and in-flight parts
   uint64_t due_parts = 0;
@@ -323,13 +323,15 @@ struct AuditReply {
   int64_t part_residual = 0;     // claimed_parts - in_flight_parts
   uint64_t duplicates_at_most = 0;
 };
-inline constexpr std::chrono::seconds kAuditTimeLimit{20};
+inline constexpr std::chrono::seconds kAuditTimeLimit{60};
 
 class ShardReader {
  public:
   virtual ~ShardReader() = default;
   virtual void Summary(ShardId shard, Done<ShardSummary> done) = 0;
-  // Takes as long as the shard is large, in small steps, but not longer than kAuditTimeLimit.
+  // Takes as long as the shard is large, in small steps, but not longer than kAuditTimeLimit. Does
+  // not hold up those who use the shard, who note what they change while it is under way. One at a
+  // time for each shard: others wait.
   virtual void Audit(ShardId shard, Done<AuditReply> done) = 0;
   // The shards of the namespace that have ever been taken, ascending.
   virtual void ListShards(Done<std::vector<ShardId>> done) = 0;

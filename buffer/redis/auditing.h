@@ -1,66 +1,101 @@
-// Counts the live spans of a shard as of one instant while the shard is at work.
-//
-// Only the names and sizes of the lists have to be of one instant, together with the counters:
-// entries are written once and lists only grow, so what a list held at that instant can be read
-// later, a page at a time. If a part has left meanwhile, a new instant is chosen; what was counted
-// before is remembered, so that the next round reads only what is new.
+// Counts the live spans of a shard as of one instant, however busy the shard is: walks it in small
+// steps, and reads in the shard's journal what changes meanwhile (audit_mirror.h).
 #ifndef SPILLWAY_BUFFER_REDIS_AUDITING_H_
 #define SPILLWAY_BUFFER_REDIS_AUDITING_H_
 
-#include <map>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "base/clock.h"
-#include "buffer/chunk/chunk.h"
-#include "buffer/redis/live_reading.h"
+#include "base/loop.h"
+#include "buffer/redis/audit_mirror.h"
+#include "buffer/redis/keys.h"
+#include "buffer/redis/redis_client.h"
 
 namespace spillway::buffer {
 
-// Make it with make_shared, then Run. Gives up after kAuditTimeLimit or kMaxRounds.
-class Auditing : public LiveReading {
- public:
-  Auditing(RedisRoute route, ShardKeys keys, ShardId shard, Done<AuditReply> done);
+// How much one call of an audit does: a millisecond of the server, or less.
+struct AuditSteps {
+  size_t names = 400;
+  size_t parts = 200;
+  size_t entries = 400;    // of all those parts together
+  size_t records = 4'000;  // of the journal
+};
 
- protected:
-  void Begin() override;
-  void OnListed() override;
-  bool MayBeginAgain(int attempts) override;
-  void End(StoreCode code, std::string message) override;
+// Make it with make_shared, then Run. Waits while another audit of the shard is under way. Gives up
+// after kAuditTimeLimit, or when it had to begin kMaxRounds times: somebody changes the shard and
+// does not write it into the journal. Loop thread. To be kept until it has answered, or until the
+// client goes.
+class Auditing : public std::enable_shared_from_this<Auditing> {
+ public:
+  Auditing(Loop& loop, RedisRoute route, ShardKeys keys, ShardId shard, Done<AuditReply> done,
+           AuditSteps steps = {});
+  void Run() { Begin(); }
 
  private:
-  static constexpr int kMaxRounds = 2'000;
-  static constexpr size_t kSizesPerPage = 500;
-  static constexpr int64_t kEntriesPerPage = 100;
+  static constexpr int kMaxRounds = 10;
+  static constexpr std::chrono::microseconds kLease =
+      std::chrono::seconds(5);  // renewed by every step
+  static constexpr Duration kPause = std::chrono::milliseconds(20);
+  static constexpr size_t kMaxOutstanding = 4;   // other clients get their turn in between
+  static constexpr size_t kStepsPerReading = 4;  // of the journal, while it walks
 
-  // What is known of the first `entries` entries of a list.
-  struct Counted {
-    int64_t entries = 0;
-    uint64_t spans = 0;
-    uint64_t undecodable = 0;
-  };
-  struct List {
-    PartName name;
-    int64_t size = 0;  // entries, at the instant
-  };
+  using Handler = absl::AnyInvocable<void(AuditMirror::Change at, const Reply&)>;
 
-  void WantSizes(size_t first, size_t last);
-  void OnMeasured();
-  void WantEntries(const List& list, int64_t first);
-  void Count(const Reply& reply, Counted& counted);
-  void OnCounted();
+  void Begin();
+  void OnBegun(const Reply& reply);
+  void BeginAgain();
+  void Pump();
+  bool SendNext();
+  void SendNames();
+  void SendClaim();
+  void SendParts(std::vector<AuditMirror::Wanted> wanted);
+  void SendReading();
+  void OnParts(AuditMirror::Change at, const Reply& reply,
+               const std::vector<AuditMirror::Wanted>& wanted);
+  void OnRead(AuditMirror::Change at, const Reply& reply);
+  void FinishIfAllIsRead();
 
+  void AddStep(Command& command);
+  void Send(Command command, Handler handler);
+  void Expect(bool is_well);  // else it begins again after this reply
+  void GiveUp();
+  void Fail(StoreCode code, std::string message);
+  void End(StoreResult<AuditReply> result);
+
+  const RedisRoute route_;
+  const ShardKeys keys_;
   const ShardId shard_;
+  const AuditSteps steps_;
   const Instant deadline_;
-  ChunkDecoder decoder_;
-  std::map<PartName, Counted> counted_;  // of all rounds
-  std::vector<List> lists_;              // of this round
+  const std::string id_;
+  Timer pause_;
+  Done<AuditReply> done_;  // empty: answered
+
+  int round_ = 0;
+  int64_t step_ = 0;  // counts on from round to round
   ShardSummary summary_;
-  bool has_given_up_ = false;
-  AuditReply reply_;
-  Done<AuditReply> done_;
+
+  // Of this round.
+  std::optional<AuditMirror> mirror_;  // empty before it has begun
+  bool is_well_ = true;
+  size_t outstanding_ = 0;
+  size_t readings_ = 0;       // of the outstanding calls
+  size_t since_reading_ = 0;  // steps
+  bool is_behind_ = false;    // the journal had more
+  std::deque<ClaimId> claims_;
+  std::string cursor_;
+  std::set<std::string> foreign_names_;  // in `due`, but no part's
+  bool is_paging_ = false;
+  bool has_all_names_ = false;
 };
 
 }  // namespace spillway::buffer

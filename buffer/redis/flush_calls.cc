@@ -89,10 +89,10 @@ std::string PeekedScores(const std::vector<PeekedPart>& parts) {
 }
 
 Command MakeClaim(const ShardKeys& keys, const ClaimRequest& request) {
-  Command command(scripts::kClaim, 6 + ListCount(request.parts),
+  Command command(scripts::kClaim, 7 + ListCount(request.parts),
                   4 + ReferenceCounts(request.parts));
   command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.attempts(),
-                  keys.claim(request.id)});
+                  keys.claim(request.id), keys.journal()});
   AddLists(command, keys, request.parts);
   command.Add(EpochText(request.epoch)).Add(request.id.ToString()).Add(request.lease.count());
   command.Add(request.counts_entries ? std::string() : PeekedScores(request.parts));
@@ -134,9 +134,9 @@ Claim ReadClaim(const Reply& r, const ClaimRequest& request) {
 }
 
 Command MakeAcknowledge(const ShardKeys& keys, const AcknowledgeRequest& request) {
-  Command command(scripts::kAck, 5 + ListCount(request.parts), 5 + ReferenceCounts(request.parts));
-  command.AddAll(
-      {keys.meta(), keys.references(), keys.inflight(), keys.attempts(), keys.claim(request.id)});
+  Command command(scripts::kAck, 6 + ListCount(request.parts), 5 + ReferenceCounts(request.parts));
+  command.AddAll({keys.meta(), keys.references(), keys.inflight(), keys.attempts(),
+                  keys.claim(request.id), keys.journal()});
   AddLists(command, keys, request.parts);
   command.Add(request.id.ToString()).Add(request.lease_end.us);
   for (const uint64_t spans :
@@ -361,9 +361,9 @@ void RedisShardStore::Acknowledge(ShardId shard, const AcknowledgeRequest& reque
 
 void RedisShardStore::Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) {
   const ShardKeys keys = KeysOf(shard);
-  Command command(scripts::kRelease, 5, 2);
+  Command command(scripts::kRelease, 6, 2);
   command.AddAll({keys.meta(), keys.due(), keys.inflight(), keys.attempts(), keys.claim(request.id),
-                  request.id.ToString()});
+                  keys.journal(), request.id.ToString()});
   command.Add(request.counts_attempt ? "1" : "0");
   RouteTo(shard).Send(std::move(command),
                       [shard, done = std::move(done)](const CommandResult& result) mutable {

@@ -97,9 +97,9 @@ Command MakeAdd(const ShardKeys& keys, const AddRequest& request) {
   const AddOrder order = OrderOf(request);
   size_t arguments = 15 + 3 * order.plain.size();
   for (const AddPart* part : order.rest) arguments += 4 + 2 * part->references.size();
-  Command command(scripts::kAdd, 5 + request.parts.size(), arguments);
-  command.AddAll(
-      {keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.dictionaries()});
+  Command command(scripts::kAdd, 6 + request.parts.size(), arguments);
+  command.AddAll({keys.meta(), keys.due(), keys.references(), keys.inflight(), keys.dictionaries(),
+                  keys.journal()});
   for (const AddPart* part : order.plain) command.Add(keys.part(part->name));
   for (const AddPart* part : order.rest) command.Add(keys.part(part->name));
   command.Add(EpochText(request.epoch))

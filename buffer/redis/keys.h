@@ -25,6 +25,7 @@ class ShardKeys {
   std::string inflight() const { return tag_ + "i"; }
   std::string attempts() const { return tag_ + "a"; }
   std::string dictionaries() const { return tag_ + "z"; }
+  std::string journal() const { return tag_ + "j"; }
   std::string claim(const ClaimId& id) const { return tag_ + "c" + id.ToString(); }
   std::string part(const PartName& name) const { return tag_ + "p" + name.ToString(); }
 

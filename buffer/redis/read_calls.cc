@@ -58,7 +58,14 @@ void RedisShardStore::Summary(ShardId shard, Done<ShardSummary> done) {
 }
 
 void RedisShardStore::Audit(ShardId shard, Done<AuditReply> done) {
-  std::make_shared<Auditing>(RouteTo(shard), KeysOf(shard), shard, std::move(done))->Run();
+  const uint64_t number = ++last_audit_;
+  auto end = [this, number, done = std::move(done)](StoreResult<AuditReply> result) mutable {
+    audits_.erase(number);
+    done(std::move(result));
+  };
+  const auto& auditing = audits_[number] =
+      std::make_shared<Auditing>(loop_, RouteTo(shard), KeysOf(shard), shard, std::move(end));
+  auditing->Run();
 }
 
 }  // namespace spillway::buffer

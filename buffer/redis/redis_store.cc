@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "buffer/redis/auditing.h"
 #include "buffer/redis/store_result.h"
 
 namespace spillway::buffer {
@@ -26,7 +27,8 @@ absl::StatusOr<RedisStoreOptions> MakeRedisStoreOptions(const config::Redis& red
 }
 
 RedisShardStore::RedisShardStore(Loop& loop, RedisStoreOptions options, OnState on_state)
-    : name_space_(std::move(options.name_space)),
+    : loop_(loop),
+      name_space_(std::move(options.name_space)),
       servers_timer_(loop, [this] { LookAtServers(); }) {
   Deployment deployment = std::move(options.deployment);
   is_cluster_ = deployment.kind == Deployment::Kind::kCluster;

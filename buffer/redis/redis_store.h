@@ -18,6 +18,8 @@
 
 namespace spillway::buffer {
 
+class Auditing;
+
 struct RedisStoreOptions {
   ConnectionOptions connection;
   std::string name_space = "default";
@@ -92,11 +94,15 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
   void OnChecked(const std::string& name, StoreResult<ServerCheck> result);
   StoreResult<ShardFigures> FiguresOf(ShardId shard, const CommandResult& result) const;
 
+  Loop& loop_;
   const std::string name_space_;
   bool is_cluster_ = false;
   std::unique_ptr<RedisClient> client_;
   std::map<std::string, ServerFacts, std::less<>> servers_;  // by name; few
   CheckListener on_checked_;
+  // Under way, by number. Go after the client, whose calls know them.
+  std::map<uint64_t, std::shared_ptr<Auditing>> audits_;
+  uint64_t last_audit_ = 0;
   Timer servers_timer_;
 };
 

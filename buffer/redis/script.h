@@ -12,8 +12,9 @@ struct Script {
 };
 
 namespace scripts {
-extern const Script kAck, kAcquire, kAdd, kClaim, kClaimed, kDictionary, kHeads, kLive, kPeek,
-    kRelease, kSelftest, kSizes, kSummary, kTails, kTake, kTick, kTook;
+extern const Script kAck, kAcquire, kAdd, kAuditbegin, kAuditclaim, kAuditend, kAuditnames,
+    kAuditparts, kAuditread, kClaim, kClaimed, kDictionary, kLive, kPeek, kRelease, kSelftest,
+    kSummary, kTails, kTake, kTick, kTook;
 }  // namespace scripts
 }  // namespace spillway::buffer
 

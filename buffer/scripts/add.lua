@@ -1,7 +1,7 @@
 -- Appends one batch of a shard: refused whole, or applied whole.
--- KEYS: meta, due, refs, inflight, dictionaries, then one key per part: first of the plain parts (those with a
---       score and a chunk and without references) whose key is believed not to exist yet, then of
---       the other plain parts, then of the rest. A plain part stands there once
+-- KEYS: meta, due, refs, inflight, dictionaries, journal, then one key per part: first of the plain
+--       parts (those with a score and a chunk and without references) whose key is believed not to
+--       exist yet, then of the other plain parts, then of the rest. A plain part stands there once
 -- ARGV: epoch, expected W, expected clock, new W, new clock, messages, accepted, deduplicated,
 --       rejected, filtered, resurrected, 1 if any part has a chunk or references, number of plain
 --       parts, number of those with a new key, the dictionary that chunks name (empty: none);
@@ -11,22 +11,24 @@
 -- Returns: W, clock, lowest deadline outstanding or '', backlog, Redis TIME, marks
 -- include: common.lua
 -- include: marks.lua
-local meta, due, refs, inflight = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- include: journal.lua
+local meta, due, refs, inflight, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
 local m = call('HMGET', meta, 'ingest', 'watermark', 'clock', 'claimed', 'changes', 'marks',
-  'messages', 'accepted', 'deduplicated', 'rejected', 'filtered', 'resurrected')
+  'messages', 'accepted', 'deduplicated', 'rejected', 'filtered', 'resurrected',
+  'audit')
 if not m[1] then return {err = 'NO_SHARD'} end
 if m[1] ~= ARGV[1] then return {err = 'FENCED ' .. m[1]} end
 if m[2] ~= ARGV[2] then return {err = 'WATERMARK ' .. m[2]} end
 if m[3] ~= ARGV[3] then return {err = 'CLOCK ' .. m[3]} end
 local wrong = wrong_type(due, 'zset') or wrong_type(refs, 'hash') or wrong_type(inflight, 'zset')
-  or wrong_type(KEYS[5], 'hash')
+  or wrong_type(KEYS[5], 'hash') or m[13] and wrong_type(journal, 'list')
 if wrong then return wrong end
 if ARGV[15] ~= '' and call('HEXISTS', KEYS[5], ARGV[15]) == 0 then
   return {err = 'DICTIONARY ' .. ARGV[15]}
 end
-local plain, last_new = tonumber(ARGV[13]), 5 + ARGV[14]
+local plain, last_new = tonumber(ARGV[13]), 6 + ARGV[14]
 local first_old = last_new + 1
-if existing(6, last_new) > 0 then first_old = 6 end
+if existing(7, last_new) > 0 then first_old = 7 end
 local kinds = {}
 for i = first_old, #KEYS do
   local key = KEYS[i]
@@ -43,9 +45,20 @@ else
   call('HSET', meta, 'changes', m[5] + 1)
 end
 
+-- For an audit that is under way; nil: there is none.
+local records = m[13] and {}
+local function record(op, name, entry)
+  records[#records + 1] = op .. name .. ' ' .. string.sub(entry, 1, 128)
+end
+
 -- The only entry of a key stays a string: that is less memory and less work than a list of one.
-local function append(key, entries)
+local function append(key, entries, name, is_new)
   local kind = kinds[key]
+  if records then
+    for i = 1, #entries do
+      record((kind ~= 'none' or i > 1) and 'A' or is_new and 'N' or 'T', name, entries[i])
+    end
+  end
   if kind == 'none' and #entries == 1 then
     call('SET', key, entries[1])
     kinds[key] = 'string'
@@ -60,8 +73,8 @@ local function append(key, entries)
   kinds[key] = 'list'
 end
 
-local to_chunk = 15 + 2 * plain - 5
-for i = 6, first_old - 1, 500 do
+local to_chunk = 15 + 2 * plain - 6
+for i = 7, first_old - 1, 500 do
   local pairs_of_page, at = {}, 0
   for j = i, math.min(i + 499, first_old - 1) do
     pairs_of_page[at + 1], pairs_of_page[at + 2] = KEYS[j], ARGV[to_chunk + j]
@@ -70,12 +83,15 @@ for i = 6, first_old - 1, 500 do
   end
   call('MSET', unpack(pairs_of_page))
 end
-for i = first_old, 5 + plain do append(KEYS[i], {ARGV[to_chunk + i]}) end
+if records then
+  for i = 7, first_old - 1 do record('N', ARGV[3 + 2 * i], ARGV[to_chunk + i]) end
+end
+for i = first_old, 6 + plain do append(KEYS[i], {ARGV[to_chunk + i]}, ARGV[3 + 2 * i]) end
 for i = 16, 15 + 2 * plain, 1000 do
   call('ZADD', due, unpack(ARGV, i, math.min(i + 999, 15 + 2 * plain)))
 end
 local gone, a = {}, 16 + 3 * plain
-for i = 6 + plain, #KEYS do
+for i = 7 + plain, #KEYS do
   local name, score, chunk, count = unpack(ARGV, a, a + 3)
   a = a + 4
   if count ~= '0' then
@@ -84,20 +100,24 @@ for i = 6 + plain, #KEYS do
       names[r], entries[r] = ARGV[a], ARGV[a + 1]
       a = a + 2
     end
-    append(KEYS[i], entries)
     local known = call('HGET', refs, name)
+    append(KEYS[i], entries, name, not known)
     in_pages('HDEL', refs, names)
     if known then table.insert(names, 1, known) end
-    call('HSET', refs, name, table.concat(names, ' '))
+    local all = table.concat(names, ' ')
+    call('HSET', refs, name, all)
+    if records then records[#records + 1] = 'R' .. name .. ' ' .. all end
   end
-  if chunk ~= '' then append(KEYS[i], {chunk}) end
+  if chunk ~= '' then append(KEYS[i], {chunk}, name) end
   if score == '' then gone[#gone + 1] = name else call('ZADD', due, score, name) end
+  if records then records[#records + 1] = (score == '' and 'X' or 'D') .. name end
 end
 in_pages('ZREM', due, gone)
 
 local now, lowest, marks = redis_time(), lowest_outstanding(due, inflight), m[6]
 if ARGV[5] ~= ARGV[3] then marks = add_mark(marks, tonumber(ARGV[5]), now, lowest) end
 local backlog = call('ZCOUNT', due, '-inf', highest_due(ARGV[5])) + m[4]
+if records then tell_audit(meta, journal, m[13], m[5] + 1, records) end
 call('HSET', meta, 'messages', (m[7] or 0) + ARGV[6], 'accepted', (m[8] or 0) + ARGV[7],
   'deduplicated', (m[9] or 0) + ARGV[8], 'rejected', (m[10] or 0) + ARGV[9],
   'filtered', (m[11] or 0) + ARGV[10], 'resurrected', (m[12] or 0) + ARGV[11],

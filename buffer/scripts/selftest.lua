@@ -12,8 +12,9 @@ local tries = {
   {'ZADD', set, '1', 'a', '2', 'b'}, {'ZCARD', set}, {'ZCOUNT', set, '-inf', '1'},
   {'ZMSCORE', set, 'a', 'c'}, {'ZRANGE', set, '0', '0', 'WITHSCORES'},
   {'ZRANGEBYSCORE', set, '(1', '+inf', 'WITHSCORES', 'LIMIT', '0', '1'}, {'ZREM', set, 'a'},
-  {'ZREMRANGEBYRANK', set, '0', '0'},
+  {'ZSCAN', set, '0', 'COUNT', '1'}, {'ZREMRANGEBYRANK', set, '0', '0'},
   {'RPUSH', list, 'a', 'b'}, {'LLEN', list}, {'LINDEX', list, '-1'}, {'LRANGE', list, '0', '-1'},
+  {'LTRIM', list, '1', '-1'},
   {'MSET', text, 'a'}, {'SET', text, 'ab'}, {'GET', text}, {'GETRANGE', text, '0', '0'},
   {'UNLINK', hash, set, list, text},
 }

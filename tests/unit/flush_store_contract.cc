@@ -317,6 +317,37 @@ TEST_P(ShardStoreContract, AnAuditCountsWhatIsDueInFlightAndAbsorbed) {
   EXPECT_EQ(Audit().duplicates_at_most, 1u) << "it may have been delivered";
 }
 
+TEST_P(ShardStoreContract, AuditsOfAShardAtWorkAreExact) {
+  TakeAsWriter();
+  Acquire();
+  std::vector<AddPart> parts;
+  for (Offset i = 0; i < 600; ++i) parts.push_back(NewPart(i, i % 2 == 0 ? 20 : 90));
+  AddNext(std::move(parts), 600, 20);
+  std::vector<AuditReply> audits;
+  const auto audit = [&] {
+    store_->reader().Audit(kShard, [&](StoreResult<AuditReply> result) {
+      EXPECT_EQ(result.code, StoreCode::kOk) << result.message;
+      audits.push_back(std::move(result.value));
+    });
+  };
+  audit();
+  audit();  // the second may have to wait for the first
+  for (uint64_t i = 0; i < 30; ++i) {
+    AddNext({NewPart(watermark_, 20, 2)}, 2, 20);
+    const auto due = Peek(flush_epoch_, 5).value.due;
+    const Claim claim = ClaimParts({.epoch = flush_epoch_, .id = {5, i}, .parts = due}).value;
+    EXPECT_TRUE(Acknowledge(AcknowledgeOf(claim, claim.parts.size())).value.was_known);
+  }
+  store_->RunUntil([&] { return audits.size() == 2; });
+  ASSERT_EQ(audits.size(), 2u);
+  for (const AuditReply& found : audits) {
+    EXPECT_TRUE(found.is_exact);
+    EXPECT_EQ(found.residual, 0);
+    EXPECT_EQ(found.part_residual, 0);
+    EXPECT_EQ(found.due_parts, found.summary.due_parts);
+  }
+}
+
 TEST_P(ShardStoreContract, AnAuditNamesHowManySpansAreMissing) {
   TakeAsWriter();
   AddNext({NewPart(0, 20, 4), NewPart(1, 90, 3)}, 7, 20);
