@@ -56,6 +56,7 @@ class Parser {
     AddRestart();
     AddWait();
     AddAudit();
+    AddInsight();
     AddHistory();
     AddStacksAndLogs();
     AddHealthAndVersion();
@@ -191,6 +192,25 @@ class Parser {
     app->callback([this] {
       verb_ = [this](Session& session) { return Audit(session, name_, waiting_.timeout); };
     });
+  }
+
+  void AddInsight() {
+    CLI::App* explain = app_.add_subcommand("explain", "Say where time goes");
+    explain->require_subcommand(1);
+    CLI::App* shard = explain->add_subcommand(
+        "shard", "Where the time of a shard went in the last minute, and what stands out");
+    shard->add_option("SHARD", name_, "Its number: 7")->required();
+    shard->footer(
+        "The shares of a side add up to 100 %. A side that is not known is said to be so.\n\n"
+        "Example:\n  spillway explain shard 7\n");
+    shard->callback(
+        [this] { verb_ = [this](Session& session) { return ExplainShard(session, name_); }; });
+    CLI::App* advice =
+        app_.add_subcommand("advice", "How many workers a pool should have, and what limits it");
+    advice->add_option("POOL", name_, "Name of the pool")->required();
+    advice->footer("Changes nothing.\n\nExample:\n  spillway advice flush\n");
+    advice->callback(
+        [this] { verb_ = [this](Session& session) { return Advice(session, name_); }; });
   }
 
   void AddHistory() {

@@ -167,6 +167,18 @@ Answer<v1::ServerInfo> ControlClient::GetServerInfo() {
   return Call(*info_, &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(), server_);
 }
 
+Answer<v1::ShardExplanation> ControlClient::ExplainShard(const std::string& name) {
+  v1::ExplainShardRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::ExplainShard, request, server_);
+}
+
+Answer<v1::ScaleAdvice> ControlClient::GetScaleAdvice(const std::string& name) {
+  v1::GetScaleAdviceRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::GetScaleAdvice, request, server_);
+}
+
 Answer<v1::AuditResponse> ControlClient::Audit(const std::string& name, Duration timeout) {
   v1::AuditRequest request;
   request.set_name(name);

@@ -58,6 +58,8 @@ class ControlClient {
   // Changes are sent again once, under the same request id, if the connection breaks.
   Answer<v1::Pool> StartPool(const std::string& name);
   Answer<v1::Pool> StopPool(const std::string& name);
+  Answer<v1::ShardExplanation> ExplainShard(const std::string& name);
+  Answer<v1::ScaleAdvice> GetScaleAdvice(const std::string& name);
   Answer<v1::Pool> PausePool(const std::string& name);
   Answer<v1::Pool> ResumePool(const std::string& name);
   Answer<v1::Pool> DrainPool(const std::string& name, Duration timeout);

@@ -74,6 +74,11 @@ ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout);
 // residual is not 0, or could not be told.
 ExitCode Audit(Session& session, const std::string& shard, Duration timeout);
 
+// Where the time of a shard goes, and what stands out.
+ExitCode ExplainShard(Session& session, const std::string& shard);
+// How many workers a pool should have, and why.
+ExitCode Advice(Session& session, const std::string& pool);
+
 // Which part of the past to show.
 struct Page {
   int32_t limit = 100;

@@ -45,6 +45,12 @@ std::string Text(v1::AuditOutcome outcome) {
   return Name(v1::AuditOutcome_Name(outcome), "AUDIT_OUTCOME_", outcome);
 }
 
+std::string Text(v1::Activity activity) {
+  return Name(v1::Activity_Name(activity), "ACTIVITY_", activity);
+}
+
+std::string Text(v1::Limit limit) { return Name(v1::Limit_Name(limit), "LIMIT_", limit); }
+
 std::string Text(v1::ScaleOwner owner) {
   return Name(v1::ScaleOwner_Name(owner), "SCALE_OWNER_", owner);
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "proto/wire/shard_parts.h"
 
 namespace spillway::wire {
 namespace {
@@ -81,18 +82,6 @@ absl::StatusOr<ShardStage> ReadStage(absl::string_view field, v1::ShardStage sta
   }
 }
 
-v1::ShardStage StageToProto(ShardStage stage) {
-  switch (stage) {
-    case ShardStage::kAcquiring:
-      return v1::SHARD_STAGE_ACQUIRING;
-    case ShardStage::kOwned:
-      return v1::SHARD_STAGE_OWNED;
-    case ShardStage::kReleasing:
-      return v1::SHARD_STAGE_RELEASING;
-  }
-  return v1::SHARD_STAGE_OWNED;
-}
-
 // The message says that there is a cause; which one may be newer than this build.
 Cause ReadCause(v1::Cause cause) {
   if (cause <= v1::CAUSE_UNSPECIFIED || cause > v1::CAUSE_OWNERSHIP) return Cause::kUnknown;
@@ -152,6 +141,7 @@ absl::StatusOr<ShardReport> ReadShardReport(const v1::ShardReport& proto, std::s
   shard.unwritten = proto.unwritten();
   shard.is_committed = proto.is_committed();
   shard.claims_of_others = proto.claims_of_others();
+  RETURN_IF_ERROR(ReadActivity(proto.activity_ns(), shard.times));
   return shard;
 }
 
@@ -186,6 +176,7 @@ v1::ShardReport ShardReportToProto(const ShardReport& shard) {
   proto.set_unwritten(shard.unwritten);
   proto.set_is_committed(shard.is_committed);
   proto.set_claims_of_others(shard.claims_of_others);
+  WriteActivity(shard.times, *proto.mutable_activity_ns());
   return proto;
 }
 

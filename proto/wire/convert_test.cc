@@ -40,6 +40,8 @@ ShardReport AShard() {
   shard.unwritten = 11;
   shard.is_committed = true;
   shard.claims_of_others = 12;
+  shard.times[0] = std::chrono::nanoseconds(11);
+  shard.times[kActivityCount - 1] = std::chrono::hours(12);
   return shard;
 }
 
@@ -121,6 +123,12 @@ TEST(DownRoundTripTest, WelcomeAndOrder) {
   EXPECT_TRUE(*FromProto(ToProto(welcome)) == welcome);
   ASSERT_TRUE(FromProto(ToProto(order)).ok());
   EXPECT_TRUE(*FromProto(ToProto(order)) == order);
+}
+
+TEST(ActivityNameTest, EveryActivityHasAName) {
+  EXPECT_STREQ(ActivityName(Activity::kIdle), "idle");
+  EXPECT_STREQ(ActivityName(Activity::kKafkaQueue), "kafka_queue");
+  EXPECT_STREQ(ActivityName(Activity::kRoom), "room");
 }
 
 TEST(DownRoundTripTest, EveryCauseHasAName) {

@@ -54,6 +54,30 @@ const char* RoleName(Role role) {
   return "unknown";
 }
 
+const char* ActivityName(Activity activity) {
+  switch (activity) {
+    case Activity::kIdle:
+      return "idle";
+    case Activity::kEncode:
+      return "encode";
+    case Activity::kRedis:
+      return "redis";
+    case Activity::kKafkaQueue:
+      return "kafka_queue";
+    case Activity::kBroker:
+      return "broker";
+    case Activity::kGate:
+      return "gate";
+    case Activity::kOwnership:
+      return "ownership";
+    case Activity::kPaused:
+      return "paused";
+    case Activity::kRoom:
+      return "room";
+  }
+  return "unknown";
+}
+
 void Lateness::Record(std::chrono::microseconds lateness) {
   const double seconds = std::max(0.0, std::chrono::duration<double>(lateness).count());
   const auto bucket = std::lower_bound(kLatenessBounds.begin(), kLatenessBounds.end(), seconds);

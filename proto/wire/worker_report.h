@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/time_account.h"
 
 namespace spillway::wire {
 
@@ -31,11 +32,28 @@ enum class Cause {
 };
 inline constexpr size_t kCauseCount = 11;
 enum class ShardStage { kAcquiring, kOwned, kReleasing };
+// What a worker does with a shard, or waits for: one at any instant. Meanings: v1::Activity, whose
+// numbers are one higher.
+enum class Activity {
+  kIdle,
+  kEncode,
+  kRedis,
+  kKafkaQueue,
+  kBroker,
+  kGate,
+  kOwnership,
+  kPaused,
+  kRoom,
+};
+inline constexpr size_t kActivityCount = 9;
+using ActivityAccount = TimeAccount<Activity, kActivityCount>;
+using ActivityTimes = ActivityAccount::Times;
 
 // The labels of metrics, logs and the command line: "redis_memory", "closed", "flush".
 const char* CauseName(Cause cause);
 const char* GateStateName(GateState state);
 const char* RoleName(Role role);
+const char* ActivityName(Activity activity);
 
 // Upper bounds of the lateness histogram's buckets, in seconds; one more bucket is above them.
 inline constexpr std::array<double, 14> kLatenessBounds = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
@@ -84,6 +102,7 @@ struct ShardReport {
   uint64_t unwritten = 0;
   bool is_committed = false;
   uint64_t claims_of_others = 0;
+  ActivityTimes times{};
   bool operator==(const ShardReport&) const = default;
 };
 

@@ -78,8 +78,8 @@ TEST(MetricsTest, UnknownIsAbsentAndNotZero) {
 }
 
 TEST(MetricsTest, UsesOnlyTheVocabularyOfLabelsAndUniqueNames) {
-  const std::set<std::string> vocabulary = {"pool",   "slot", "shard", "cause",
-                                            "reason", "role", "state"};
+  const std::set<std::string> vocabulary = {"pool",     "slot",   "shard", "cause",
+                                            "activity", "reason", "role",  "state"};
   std::set<std::string> names;
   for (const auto& family : Collect(SampleFleet(kNow), kNow)) {
     EXPECT_TRUE(names.insert(family.name).second) << family.name;

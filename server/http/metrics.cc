@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "buffer/ledger.h"
 #include "server/http/family_builder.h"
+#include "server/http/insight_metrics.h"
 
 namespace spillway::http {
 namespace {
@@ -321,6 +322,7 @@ std::vector<prometheus::MetricFamily> Collect(const FleetSnapshot& snapshot, Ins
   CollectShards(snapshot, now, families);
   CollectLedgers(snapshot, now, families);
   CollectAudits(snapshot, now, families);
+  CollectInsight(snapshot, now, families);
   return families;
 }
 

@@ -52,6 +52,12 @@ class FleetService final : public v1::FleetService::CallbackService {
                      v1::ListWorkersResponse* response) override;
   Unary* ListShards(Context* context, const v1::ListShardsRequest* request,
                     v1::ListShardsResponse* response) override;
+  Unary* GetShard(Context* context, const v1::GetShardRequest* request,
+                  v1::Shard* response) override;
+  Unary* ExplainShard(Context* context, const v1::ExplainShardRequest* request,
+                      v1::ShardExplanation* response) override;
+  Unary* GetScaleAdvice(Context* context, const v1::GetScaleAdviceRequest* request,
+                        v1::ScaleAdvice* response) override;
   Unary* Audit(Context* context, const v1::AuditRequest* request,
                v1::AuditResponse* response) override;
   Unary* ListEvents(Context* context, const v1::ListEventsRequest* request,

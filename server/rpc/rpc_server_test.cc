@@ -98,6 +98,21 @@ TEST_F(RpcServerTest, ReadsTheFleet) {
   EXPECT_EQ(shards.shards_size(), 2);
 }
 
+TEST_F(RpcServerTest, TellsOneShard) {
+  Start();
+  v1::GetShardRequest request;
+  request.set_name("shards/0");
+  v1::Shard shard;
+  grpc::ClientContext contexts[3];
+  ASSERT_TRUE(fleet_stub_->GetShard(&contexts[0], request, &shard).ok());
+  EXPECT_EQ(shard.name(), "shards/0");
+  EXPECT_EQ(shard.backlog(), 240u);
+  request.set_name("shards/99");
+  EXPECT_EQ(ReasonOf(fleet_stub_->GetShard(&contexts[1], request, &shard)), "SHARD_NOT_FOUND");
+  request.set_name("shard 0");
+  EXPECT_EQ(ReasonOf(fleet_stub_->GetShard(&contexts[2], request, &shard)), "INVALID_NAME");
+}
+
 TEST_F(RpcServerTest, AnswersAnAuditOfTheShardThatIsNamed) {
   std::optional<ShardId> asked;
   fleet_.OnAudit([&](std::optional<ShardId> shard) {

@@ -280,6 +280,7 @@ Supervisor::Core::Link* Supervisor::Core::FindLink(const fleet::WorkerKey& worke
 void Supervisor::Core::Report(LinkId link, wire::WorkerReport report) {
   const auto found = links_.find(link);
   if (found == links_.end()) return;
+  activity_.Observe(found->second.worker, found->second.generation, report, parts_.clock.Now());
   reports_.push_back(
       {found->second.worker, found->second.generation,
        fleet::Reported{std::make_shared<const wire::WorkerReport>(std::move(report))}});
@@ -328,6 +329,7 @@ void Supervisor::Core::OnDiscovered(const absl::StatusOr<int32_t>& count) {
     Apply(fleet::ShardsFound{*count});
     ReadRegistry(*count);
   }
+  activity_.Prune(parts_.clock.Now());
   MarkChanged();
   discovery_timer_.Start(kDiscoveryInterval);
 }

@@ -170,6 +170,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
 
   std::map<ShardId, Instant> owned_at_;  // see Surroundings
   DiscoveryView discovery_;
+  ActivityBooks activity_;
   std::shared_ptr<ShardBooks> books_;  // shared with its questions under way
   Timer discovery_timer_;
   Timer tick_;

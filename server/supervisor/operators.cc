@@ -123,6 +123,7 @@ Surroundings Supervisor::Core::Around() const {
   around.restart = config_.restart;
   around.handover_timeout = config_.health.handover_timeout;
   around.owned_at = owned_at_;
+  around.activity = &activity_;
   if (books_ != nullptr) {
     around.ledgers = books_->ledgers();
     around.audits = books_->audits();

@@ -44,6 +44,21 @@ struct PoolView {
   std::optional<fleet::PoolRestart> restart{};  // the last one, under way or not
 };
 
+// Where a shard's time went, in one worker.
+struct ActivityWindow {
+  Duration length{0};  // the sum of `times`, above zero
+  wire::ActivityTimes times{};
+  Instant end;  // age = now − this
+};
+
+// How much of itself a worker used.
+struct WorkerUse {
+  double busy = 0;       // part of the time that its loop worked; 1: it cannot do more
+  double cpu_cores = 0;  // all threads of the process
+  Duration length{0};
+  Instant end;  // age = now − this
+};
+
 struct WorkerView {
   fleet::WorkerKey key;
   wire::Role role = wire::Role::kIngest;
@@ -62,6 +77,7 @@ struct WorkerView {
   // Its newest report of this generation. Null: none yet. Shared: reports are large and many
   // snapshots hold the same one.
   std::shared_ptr<const wire::WorkerReport> report;
+  std::optional<WorkerUse> use;  // empty: not known
 };
 
 struct ShardView {
@@ -72,7 +88,9 @@ struct ShardView {
   // The owners' newest words. Empty: no figures; never read as zero.
   std::optional<wire::ShardReport> ingest;
   std::optional<wire::ShardReport> flush;
-  Instant figures_at;                // of the older of the two that exist
+  Instant figures_at;                               // of the older of the two that exist
+  std::optional<ActivityWindow> ingest_activity{};  // empty: not known
+  std::optional<ActivityWindow> flush_activity{};
   std::optional<LedgerView> ledger;  // empty: not read yet, or the shard has never been taken
   std::optional<AuditView> audit;    // empty: never audited by this server
 };

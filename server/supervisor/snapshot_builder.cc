@@ -67,6 +67,7 @@ WorkerView ToView(const Worker& worker, const Surroundings& around) {
   view.version = worker.version;
   view.is_attached = worker.is_attached;
   view.report = worker.report;
+  if (around.activity != nullptr) view.use = around.activity->OfWorker(worker.key);
   if (worker.report != nullptr) {
     for (const wire::ShardReport& shard : worker.report->shards) view.shards.push_back(shard.shard);
     std::sort(view.shards.begin(), view.shards.end());
@@ -78,16 +79,25 @@ WorkerView ToView(const Worker& worker, const Surroundings& around) {
 }
 
 // Fills in what the workers of one role say; of several that name a shard the highest epoch counts.
-void AddReports(const fleet::Fleet& fleet, wire::Role role, std::map<ShardId, ShardView>& views,
-                std::string ShardView::*name, std::optional<wire::ShardReport> ShardView::*slot) {
+struct Side {
+  wire::Role role;
+  std::string ShardView::*name;
+  std::optional<wire::ShardReport> ShardView::*report;
+  std::optional<ActivityWindow> ShardView::*activity;
+};
+void AddReports(const fleet::Fleet& fleet, const Surroundings& around, const Side& side,
+                std::map<ShardId, ShardView>& views) {
   for (const auto& [key, worker] : fleet.workers) {
-    if (worker.role != role || worker.report == nullptr) continue;
+    if (worker.role != side.role || worker.report == nullptr) continue;
     for (const wire::ShardReport& report : worker.report->shards) {
       ShardView& view = views[report.shard];
-      std::optional<wire::ShardReport>& place = view.*slot;
+      std::optional<wire::ShardReport>& place = view.*side.report;
       if (place && place->epoch >= report.epoch) continue;
       place = report;
-      view.*name = fleet::WorkerName(key);
+      view.*side.name = fleet::WorkerName(key);
+      if (around.activity != nullptr) {
+        view.*side.activity = around.activity->OfShard(key, report.shard);
+      }
       const bool is_first = view.figures_at == Instant();
       view.figures_at = is_first ? worker.report_at : std::min(view.figures_at, worker.report_at);
     }
@@ -100,8 +110,14 @@ std::vector<ShardView> ShardViews(const fleet::Fleet& fleet, const Surroundings&
     if (shard.desired) views[id].flush_worker_desired = fleet::WorkerName(*shard.desired);
     views[id].id = id;
   }
-  AddReports(fleet, wire::Role::kIngest, views, &ShardView::ingest_worker, &ShardView::ingest);
-  AddReports(fleet, wire::Role::kFlush, views, &ShardView::flush_worker, &ShardView::flush);
+  AddReports(fleet, around,
+             {wire::Role::kIngest, &ShardView::ingest_worker, &ShardView::ingest,
+              &ShardView::ingest_activity},
+             views);
+  AddReports(
+      fleet, around,
+      {wire::Role::kFlush, &ShardView::flush_worker, &ShardView::flush, &ShardView::flush_activity},
+      views);
   std::vector<ShardView> list;
   for (auto& [id, view] : views) {
     view.id = id;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "server/fleet/fleet.h"
 #include "server/record/recorder.h"
+#include "server/supervisor/activity_books.h"
 #include "server/supervisor/snapshot.h"
 
 namespace spillway::supervisor {
@@ -34,6 +35,7 @@ struct Surroundings {
   std::map<ShardId, LedgerView> ledgers;
   std::map<ShardId, AuditView> audits;
   std::optional<record::RecorderHealth> recorder;  // empty: there is none
+  const ActivityBooks* activity = nullptr;         // null: there is none
   std::map<ShardId, Instant> owned_at;  // when a flush worker last said that it owns the shard
 };
 

@@ -185,6 +185,25 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(std::get<0>(row.param).name) + "_" + std::get<1>(row.param);
     });
 
+TEST_F(CommandLineTest, ExplainsAShardAndAdvisesOnAPool) {
+  fleet_.Publish(MeasuredFleet(clock_.Now()));
+  for (const char* form : {"table", "json"}) {
+    const Result explained = Run({"explain", "shard", "0", "-o", form});
+    EXPECT_EQ(explained.code, kExitDone) << explained.err;
+    ExpectGolden(std::string("explain_shard.") + form, explained.out);
+    const Result advised = Run({"advice", "ingest", "-o", form});
+    EXPECT_EQ(advised.code, kExitDone) << advised.err;
+    ExpectGolden(std::string("advice.") + form, advised.out);
+  }
+}
+
+TEST_F(CommandLineTest, WhatIsNotKnownIsSaidToBeSo) {
+  EXPECT_THAT(Run({"explain", "shard", "1"}).out, HasSubstr("unknown: no flush worker"));
+  EXPECT_EQ(Run({"explain", "shard", "99"}).code, kExitNotFound);
+  EXPECT_THAT(Run({"advice", "flush"}).err, HasSubstr("FIGURES_UNKNOWN"));
+  EXPECT_EQ(Run({"advice", "none"}).code, kExitNotFound);
+}
+
 TEST_F(CommandLineTest, HealthTellsWhatIsWaitedFor) {
   const Result result = Run({"health"});
 

@@ -202,4 +202,28 @@ FleetSnapshot SampleFleet(Instant now) {
   return fleet;
 }
 
+FleetSnapshot MeasuredFleet(Instant now) {
+  FleetSnapshot fleet = SampleFleet(now);
+  fleet.shards.resize(1);
+  const auto window = [now](wire::Activity most, milliseconds work) {
+    supervisor::ActivityWindow measured{.length = seconds(50), .end = now - seconds(2)};
+    measured.times[static_cast<size_t>(most)] = seconds(50) - work;
+    measured.times[static_cast<size_t>(wire::Activity::kEncode)] = work;
+    return measured;
+  };
+  const auto use = [now](double busy) {
+    return supervisor::WorkerUse{busy, 2 * busy, seconds(50), now - seconds(2)};
+  };
+  ShardView& shard = fleet.shards[0];
+  shard.ingest_activity = window(wire::Activity::kGate, seconds(5));
+  shard.ingest->times = shard.ingest_activity->times;
+  shard.flush_activity = window(wire::Activity::kIdle, milliseconds(2'500));
+  fleet.workers[0].use = use(0.1);
+  fleet.workers[1].use = use(0.05);
+  wire::ShardReport ingest = IngestShard();
+  ingest.times = shard.ingest->times;
+  fleet.workers[0].report = Report(ingest);
+  return fleet;
+}
+
 }  // namespace spillway

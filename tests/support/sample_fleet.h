@@ -15,6 +15,10 @@ supervisor::FleetSnapshot SampleFleet(Instant now);
 // The same, everything healthy and ready: flush has two ready workers.
 supervisor::FleetSnapshot HealthyFleet(Instant now);
 
+// As SampleFleet, with shard 0 alone and where its time went: ingest 90 % at its gate, 10 % of
+// work; flush 95 % idle, 5 % of work; both over 50 s that ended 2 s before `now`.
+supervisor::FleetSnapshot MeasuredFleet(Instant now);
+
 // An audit that found a shard in order.
 supervisor::ShardAudit SampleAudit(int32_t shard);
 

@@ -187,6 +187,7 @@ void ClaimRun::OnLoaded(const std::vector<size_t>& parts,
     return;
   }
   SPILLWAY_FAILPOINT("flush.load.answered");
+  const Stretch working(context_.account, wire::Activity::kEncode, context_.clock);
   ++progress_;
   for (size_t i = 0; i < parts.size(); ++i) {
     Prepare(parts[i], result.value[i]);

@@ -63,6 +63,8 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
     const FlushOptions& options;
     ShardId shard;
     RandomSource random;
+    wire::ActivityAccount& account;  // the shard's; outlives the run
+    const Clock& clock;
   };
   struct Counts {
     uint64_t spans = 0;     // in messages delivered
@@ -91,6 +93,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   // Kafka keeps this claim waiting: since when.
   std::optional<Instant> waits_for_kafka_since() const { return kafka_wait_; }
   wire::Cause cause() const { return cause_; }
+  wire::Activity activity() const;  // what it waits for
 
  private:
   // A piece of a part that is sent, and if need be sent again, by itself: one output message, or
@@ -188,6 +191,15 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   uint64_t progress_ = 0;
   std::optional<ClaimEnded> ended_;
 };
+
+inline wire::Activity ClaimRun::activity() const {
+  using wire::Activity;
+  if (!queue_.empty() && !is_sending_alone_) return Activity::kKafkaQueue;  // it is full
+  if (!queue_.empty() || outstanding_ > 0) return Activity::kBroker;
+  if (is_calling_) return Activity::kRedis;
+  if (not_before_ > now_) return any_delivered_ ? Activity::kBroker : Activity::kRedis;
+  return NumberOf(Piece::State::kTodo) > 0 ? Activity::kRoom : Activity::kRedis;
+}
 
 }  // namespace spillway::flush
 

@@ -28,11 +28,12 @@ void AfterAnswer(const StoreResult<bool>&) { SPILLWAY_FAILPOINT("flush.stale.ans
 }  // namespace
 
 struct FlushEngine::Shard {
-  Shard(const FlushOptions& options, const RandomSource& random, uint64_t number)
-      : flusher(options, random), serial(number) {}
+  Shard(const FlushOptions& options, const RandomSource& random, uint64_t number, Instant now)
+      : flusher(options, random), serial(number), activity(now, wire::Activity::kOwnership) {}
 
   ShardFlusher flusher;
   const uint64_t serial;
+  wire::ActivityAccount activity;  // before `runs`, which use it
   std::map<buffer::ClaimId, std::shared_ptr<ClaimRun>> runs;
   ClaimRun::Counts counts;                 // of ended claims
   uint64_t progress = 0;                   // of ended claims
@@ -99,6 +100,7 @@ void FlushEngine::Poll() {
 }
 
 void FlushEngine::PollShard(ShardId id, Shard& shard, Instant now) {
+  shard.activity.Enter(wire::Activity::kEncode, parts_.clock.Now());
   for (auto it = shard.runs.begin(); it != shard.runs.end();) {
     const std::shared_ptr<ClaimRun> run = it->second;
     run->Continue(now);
@@ -114,6 +116,24 @@ void FlushEngine::PollShard(ShardId id, Shard& shard, Instant now) {
   // Claims that were made in this poll begin at once.
   for (const auto& [claim, run] : shard.runs) run->Continue(now);
   shard.cause = BlockedCause(shard, now);
+  shard.activity.Enter(PresentActivity(id, shard, now), parts_.clock.Now());
+}
+
+// Of several claims the one furthest on its way counts: those behind it wait for the same, or
+// would.
+wire::Activity FlushEngine::PresentActivity(ShardId id, const Shard& shard, Instant now) const {
+  using wire::Activity;
+  const auto is_any = [&shard](Activity wanted) {
+    return std::any_of(shard.runs.begin(), shard.runs.end(),
+                       [wanted](const auto& run) { return run.second->activity() == wanted; });
+  };
+  for (const Activity activity :
+       {Activity::kKafkaQueue, Activity::kBroker, Activity::kRedis, Activity::kRoom}) {
+    if (is_any(activity)) return activity;
+  }
+  const Activity activity = shard.flusher.activity(now, Room(id));
+  const bool is_paused = !MayClaim(id) || is_draining_;
+  return activity == Activity::kRoom && is_paused ? Activity::kPaused : activity;
 }
 
 void FlushEngine::CountClaim(Shard& shard, const ClaimRun& run) {
@@ -172,7 +192,7 @@ void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
     const buffer::ClaimId claim_id = run->claim.id;
     shard.runs[claim_id] = std::make_shared<ClaimRun>(
         ClaimRun::Context{parts_.store, parts_.producer, *this, decoder_, shelf_, log_limit_,
-                          options_, id, parts_.random},
+                          options_, id, parts_.random, shard.activity, parts_.clock},
         std::move(*run));
     RequestPoll();
   } else if (std::holds_alternative<StopClaims>(action)) {
@@ -193,7 +213,7 @@ void FlushEngine::Obey(const wire::Order& order) {
     std::unique_ptr<Shard>& shard = shards_[id];
     // One that is gone waits for the next poll to be thrown away: it cannot be owned again.
     if (!shard || shard->flusher.is_gone()) {
-      shard = std::make_unique<Shard>(options_, parts_.random, next_serial_++);
+      shard = std::make_unique<Shard>(options_, parts_.random, next_serial_++, parts_.clock.Now());
     }
     Wanted wanted;
     for (const wire::DeadEpoch& dead : order.dead) {
@@ -320,6 +340,7 @@ wire::WorkerReport FlushEngine::Report() const {
     out.blocked_cause = BlockedCause(*shard, now);
     out.spans = shard->counts.spans;
     out.segments = shard->counts.segments;
+    out.times = shard->activity.Until(now);
     out.rejected = shard->counts.dead_lettered_spans + shard->counts.quarantined_spans;
     out.possibly_persisted = shard->counts.possibly_persisted;
   }

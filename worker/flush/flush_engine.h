@@ -75,6 +75,7 @@ class FlushEngine final : private ClaimHost {
   void AccountBlocked(Instant now);
   void FinishDrain();
   wire::Cause BlockedCause(const Shard& shard, Instant now) const;
+  wire::Activity PresentActivity(ShardId id, const Shard& shard, Instant now) const;
 
   const Parts parts_;
   const FlushOptions options_;

@@ -74,6 +74,18 @@ wire::Cause ShardFlusher::blocked_cause() const {
   return store_cause_ != wire::Cause::kNone ? store_cause_ : delivery_cause_;
 }
 
+wire::Activity ShardFlusher::activity(Instant now, FlusherRoom room) const {
+  using wire::Activity;
+  const bool is_peeking = call_ == Call::kPeek;
+  if (call_ != Call::kNone && !is_peeking) return Activity::kRedis;
+  if (store_cause_ == wire::Cause::kOwnership) return Activity::kOwnership;
+  if (store_cause_ != wire::Cause::kNone) return Activity::kRedis;
+  if (!is_wanted_) return Activity::kIdle;
+  if (now < claim_not_before_) return Activity::kBroker;  // it has not delivered the last claim
+  if (peek_.due_count == 0) return Activity::kIdle;       // looking is no work
+  return is_peeking || room.may_claim ? Activity::kRedis : Activity::kRoom;
+}
+
 void ShardFlusher::OnEvent(const Wanted& event, Instant now) {
   if (event.is_wanted && event.dead != dead_) {
     dead_ = event.dead;

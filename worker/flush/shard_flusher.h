@@ -110,6 +110,8 @@ class ShardFlusher {
   uint64_t claims_of_others() const { return claims_of_others_; }  // as the last peek saw them
   uint64_t steps() const { return steps_; }  // completed, looking not included
   wire::Cause blocked_cause() const;
+  // What the shard waits for, its claims apart: what those wait for comes before this.
+  wire::Activity activity(Instant now, FlusherRoom room) const;
 
  private:
   enum class Call { kNone, kAcquire, kPeek, kClaim, kReleaseStale };

@@ -78,6 +78,7 @@ void ShardSession::SendAgain() {
 void ShardSession::OnAdded(StoreResult<ShardFigures> result) {
   SPILLWAY_FAILPOINT("ingest.add.answered");
   const Instant now = parts_.clock.Now();
+  activity_.Enter(wire::Activity::kEncode, now);
   if (result.code == StoreCode::kWatermark && result.value.watermark == sent_add_->new_watermark) {
     // Our own W: a copy of this call had been executed, its answer lost. The figures come with a
     // tick.

@@ -15,6 +15,7 @@ ShardSession::ShardSession(ShardId shard, const SessionParts& parts)
     : shard_(shard),
       parts_(parts),
       gate_(parts.options.gate, parts.clock.Now(), parts.clock.Wall()),
+      activity_(parts.clock.Now(), wire::Activity::kOwnership),
       retry_at_(parts.clock.Now()),
       backoff_(parts.options.first_backoff) {}
 
@@ -22,6 +23,7 @@ ShardSession::~ShardSession() = default;
 
 void ShardSession::Pump() {
   const Instant now = parts_.clock.Now();
+  activity_.Enter(wire::Activity::kEncode, now);
   switch (phase_) {
     case Phase::kWaiting:
       if (!is_draining_ && now >= retry_at_) TryAgain();
@@ -58,6 +60,8 @@ void ShardSession::Schedule() {
     }
   }
   parts_.host.WakeAt(shard_, wake);
+  const Instant now = parts_.clock.Now();
+  activity_.Enter(PresentActivity(now), now);
 }
 
 // ---- taking
@@ -332,6 +336,7 @@ wire::ShardReport ShardSession::Report() const {
   report.backlog = inputs_.backlog;
   report.lateness = inputs_.lateness;
   report.gate = gate_.Report();
+  report.times = activity_.Until(parts_.clock.Now());
   report.blocked_cause = BlockedCause();
   report.progress = parts_.totals.progress;
   report.spans = parts_.totals.spans;
@@ -354,6 +359,38 @@ int64_t ShardSession::InputLag() const {
 
 bool ShardSession::IsHungry() const {
   return is_reading_ && current_.empty() && collecting_.empty() && InputLag() > 0;
+}
+
+wire::Activity ShardSession::PresentActivity(Instant now) const {
+  using wire::Activity;
+  switch (phase_) {
+    case Phase::kWaiting:
+      return Activity::kOwnership;
+    case Phase::kProving:
+      return Activity::kBroker;
+    case Phase::kTaking:
+      return taking_->waits_for() == Cause::kRedis ? Activity::kRedis : Activity::kBroker;
+    case Phase::kReplaying:
+      return Activity::kKafkaQueue;
+    case Phase::kLive:
+      break;
+  }
+  if (call_ == Call::kAddLost || call_ == Call::kTickLost) return Activity::kRedis;
+  if (!current_.empty()) {
+    if (current_.letters_waiting > 0) return Activity::kBroker;
+    if (call_ != Call::kNone) return Activity::kRedis;
+    return gate_.is_closed() || now < next_batch_ ? Activity::kGate : Activity::kEncode;
+  }
+  if (is_paused_) return Activity::kPaused;
+  if (gate_.is_closed()) return Activity::kGate;
+  return HasAllOfLog() ? Activity::kIdle : Activity::kKafkaQueue;
+}
+
+// All that Kafka has is in our hands, be it in Redis or not yet: a batch that still waits for more
+// (ingest.batch_time) waits in vain. A log of which the end is not known is yet to be fetched.
+bool ShardSession::HasAllOfLog() const {
+  const std::optional<Offset> end = parts_.consumer.LogEnd(shard_);
+  return parts_.consumer.IsAtEnd(shard_) || (end.has_value() && position_ >= *end);
 }
 
 Cause ShardSession::BlockedCause() const {

@@ -146,12 +146,16 @@ class ShardSession {
   // Messages are in Kafka, and nothing is in our hands: the next step is Kafka's.
   bool IsHungry() const;
   int64_t InputLag() const;  // -1: not known
+  bool HasAllOfLog() const;
+  // What it does from now on, as far as anybody can tell before the next turn.
+  wire::Activity PresentActivity(Instant now) const;
   // What the shard has waited for, for longer than a healthy answer takes; kNone: it does not.
   wire::Cause BlockedCause() const;
 
   const ShardId shard_;
   const SessionParts parts_;
   Gate gate_;
+  wire::ActivityAccount activity_;
   GateInputs inputs_;
   uint64_t index_limit_ = 0;
 
