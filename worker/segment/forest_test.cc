@@ -72,7 +72,7 @@ void CompareWithModel(uint64_t seed) {
 }
 
 TEST(AssemblyTest, A15RandomForestsMatchTheReferenceModel) {
-  for (uint64_t seed = 1; seed <= 200 && !::testing::Test::HasFailure(); ++seed) {
+  for (uint64_t seed = 1; seed <= SPILLWAY_FORESTS && !::testing::Test::HasFailure(); ++seed) {
     CompareWithModel(seed);
   }
 }
