@@ -55,6 +55,7 @@ class Parser {
     AddResize();
     AddRestart();
     AddWait();
+    AddOperations();
     AddAudit();
     AddInsight();
     AddHistory();
@@ -68,7 +69,8 @@ class Parser {
 
  private:
   void AddGet() {
-    CLI::App* get = app_.add_subcommand("get", "Show pools, workers, shards, events or deaths");
+    CLI::App* get =
+        app_.add_subcommand("get", "Show pools, workers, shards, operations, events or deaths");
     get->require_subcommand(1);
     get->footer(
         "Examples:\n"
@@ -86,6 +88,8 @@ class Parser {
     add("pools", "Pools: how many workers are wanted, how many are ready", GetPools);
     add("workers", "Workers: state, health, the shards they hold", GetWorkers);
     add("shards", "Shards: backlog, lateness, gate, owners", GetShards);
+    add("operations", "Operations: changes that take time, how far they are and how they ended",
+        GetOperations);
     add("deaths", "How workers ended; NAME is a pool's",
         [](Session& session, const std::string& pool) { return GetDeaths(session, pool, {}); });
     CLI::App* events = get->add_subcommand("events", "The newest entries of the journal");
@@ -176,6 +180,30 @@ class Parser {
         return WaitFor(session, {goal_, PoolResource(name_), std::nullopt}, waiting_.timeout);
       };
     });
+  }
+
+  void AddOperations() {
+    CLI::App* app = app_.add_subcommand("operations", "Changes that take time");
+    app->require_subcommand(1);
+    app->footer(
+        "Examples:\n"
+        "  spillway operations list\n"
+        "  spillway operations wait 7 --timeout 30s\n"
+        "  spillway operations cancel 7              as it was before, if nobody changed it "
+        "since\n");
+    CLI::App* list = app->add_subcommand("list", "The newest hundred; as get operations");
+    list->callback([this] { verb_ = [](Session& session) { return GetOperations(session, ""); }; });
+    CLI::App* wait =
+        app->add_subcommand("wait", "Wait for its end: exit code 1 unless it succeeds");
+    wait->add_option("OPERATION", name_, "Its number")->required();
+    AddTimeout(*wait);
+    wait->callback([this] {
+      verb_ = [this](Session& session) { return WaitOperation(session, name_, waiting_.timeout); };
+    });
+    CLI::App* cancel = app->add_subcommand("cancel", "Put the wish back as it was before it");
+    cancel->add_option("OPERATION", name_, "Its number")->required();
+    cancel->callback(
+        [this] { verb_ = [this](Session& session) { return CancelOperation(session, name_); }; });
   }
 
   void AddAudit() {

@@ -1,9 +1,11 @@
 #include "client/control_client.h"
 
+#include <google/protobuf/util/time_util.h>
 #include <grpcpp/grpcpp.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 #include <utility>
@@ -21,6 +23,10 @@ constexpr std::chrono::seconds kCallTimeout{10};
 // A process that does not answer is waited for, and naming functions takes its time.
 constexpr std::chrono::seconds kStacksTimeout{30};
 constexpr std::chrono::milliseconds kRewatchPause{200};
+// How long one call waits for an operation, so that progress shows.
+constexpr std::chrono::milliseconds kProgressStep{500};
+// For the answer to a wait that has lasted to its deadline.
+constexpr std::chrono::seconds kWaitGrace{2};
 
 // gRPC counts deadlines by the wall clock.
 std::chrono::system_clock::time_point WallDeadline(Duration from_now) {
@@ -203,6 +209,59 @@ Answer<v1::ListDeathsResponse> ControlClient::ListDeaths(const std::string& pare
   return Call(*fleet_, &v1::FleetService::Stub::ListDeaths, request, server_);
 }
 
+Answer<v1::Operation> ControlClient::GetOperation(const std::string& name) {
+  v1::GetOperationRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::GetOperation, request, server_);
+}
+
+Answer<v1::ListOperationsResponse> ControlClient::ListOperations(int32_t page_size,
+                                                                 const std::string& page_token) {
+  v1::ListOperationsRequest request;
+  request.set_page_size(page_size);
+  request.set_page_token(page_token);
+  return Call(*fleet_, &v1::FleetService::Stub::ListOperations, request, server_);
+}
+
+Answer<v1::Operation> ControlClient::WaitOperation(
+    const std::string& name, Instant deadline,
+    const std::function<void(const v1::Operation&)>& on_progress) {
+  Answer<v1::Operation> answer;
+  bool has_connected = false;
+  while (true) {
+    const Duration left = std::max(Duration(0), deadline - SystemClock().Now());
+    v1::WaitOperationRequest request;
+    request.set_name(name);
+    *request.mutable_timeout() = google::protobuf::util::TimeUtil::NanosecondsToDuration(
+        std::min<Duration>(left, kProgressStep).count());
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(left + kWaitGrace));
+    context.set_wait_for_ready(has_connected);  // a server that restarts: wait for it
+    v1::Operation operation;
+    answer.error = ErrorOf(fleet_->WaitOperation(&context, request, &operation), server_);
+    if (answer.ok()) {
+      has_connected = true;
+      answer.value = std::move(operation);
+      on_progress(answer.value);
+      if (answer.value.state() != v1::OPERATION_STATE_RUNNING) return answer;
+    } else if (answer.error.exit_code != kExitUnreachable || !has_connected) {
+      return answer;
+    } else {
+      // One that is stopping answers at once, until it is gone.
+      channel_->WaitForStateChange(GRPC_CHANNEL_READY, WallDeadline(kRewatchPause));
+    }
+    if (SystemClock().Now() < deadline) continue;
+    answer.error = {kExitTimedOut, "timed out", ""};
+    return answer;
+  }
+}
+
+Answer<v1::Operation> ControlClient::CancelOperation(const std::string& name) {
+  v1::CancelOperationRequest request;
+  request.set_name(name);
+  return Change(*fleet_, &v1::FleetService::Stub::CancelOperation, std::move(request), server_);
+}
+
 Answer<v1::CaptureStacksResponse> ControlClient::CaptureStacks(const std::string& name) {
   v1::CaptureStacksRequest request;
   request.set_name(name);
@@ -232,13 +291,13 @@ Answer<grpc::health::v1::HealthCheckResponse> ControlClient::CheckHealth(
   return Call(*health_, &grpc::health::v1::Health::Stub::Check, request, server_);
 }
 
-Answer<v1::Pool> ControlClient::StartPool(const std::string& name) {
+Answer<v1::Operation> ControlClient::StartPool(const std::string& name) {
   v1::StartPoolRequest request;
   request.set_name(name);
   return Change(*fleet_, &v1::FleetService::Stub::StartPool, std::move(request), server_);
 }
 
-Answer<v1::Pool> ControlClient::StopPool(const std::string& name) {
+Answer<v1::Operation> ControlClient::StopPool(const std::string& name) {
   v1::StopPoolRequest request;
   request.set_name(name);
   return Change(*fleet_, &v1::FleetService::Stub::StopPool, std::move(request), server_);
@@ -256,7 +315,7 @@ Answer<v1::Pool> ControlClient::ResumePool(const std::string& name) {
   return Change(*fleet_, &v1::FleetService::Stub::ResumePool, std::move(request), server_);
 }
 
-Answer<v1::Pool> ControlClient::DrainPool(const std::string& name, Duration timeout) {
+Answer<v1::Operation> ControlClient::DrainPool(const std::string& name, Duration timeout) {
   v1::DrainPoolRequest request;
   request.set_name(name);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
@@ -265,17 +324,17 @@ Answer<v1::Pool> ControlClient::DrainPool(const std::string& name, Duration time
   return Change(*fleet_, &v1::FleetService::Stub::DrainPool, std::move(request), server_);
 }
 
-Answer<v1::Pool> ControlClient::RestartPool(v1::RestartPoolRequest request) {
+Answer<v1::Operation> ControlClient::RestartPool(v1::RestartPoolRequest request) {
   return Change(*fleet_, &v1::FleetService::Stub::RestartPool, std::move(request), server_);
 }
 
-Answer<v1::Worker> ControlClient::RestartWorker(const std::string& name) {
+Answer<v1::Operation> ControlClient::RestartWorker(const std::string& name) {
   v1::RestartWorkerRequest request;
   request.set_name(name);
   return Change(*fleet_, &v1::FleetService::Stub::RestartWorker, std::move(request), server_);
 }
 
-Answer<v1::Pool> ControlClient::ResizePool(v1::ResizePoolRequest request) {
+Answer<v1::Operation> ControlClient::ResizePool(v1::ResizePoolRequest request) {
   return Change(*fleet_, &v1::FleetService::Stub::ResizePool, std::move(request), server_);
 }
 

@@ -55,17 +55,28 @@ class ControlClient {
                           const std::function<bool(const v1::GetWorkerLogsResponse&)>& on_page);
   Answer<grpc::health::v1::HealthCheckResponse> CheckHealth(const std::string& service);
 
-  // Changes are sent again once, under the same request id, if the connection breaks.
-  Answer<v1::Pool> StartPool(const std::string& name);
-  Answer<v1::Pool> StopPool(const std::string& name);
   Answer<v1::ShardExplanation> ExplainShard(const std::string& name);
   Answer<v1::ScaleAdvice> GetScaleAdvice(const std::string& name);
+
+  Answer<v1::Operation> GetOperation(const std::string& name);
+  Answer<v1::ListOperationsResponse> ListOperations(int32_t page_size,
+                                                    const std::string& page_token);
+  // Waits for the operation's end, calling `on_progress` with each answer of the server, also over
+  // the server's restart. At the deadline (kExitTimedOut) `value` is how far it was.
+  Answer<v1::Operation> WaitOperation(const std::string& name, Instant deadline,
+                                      const std::function<void(const v1::Operation&)>& on_progress);
+
+  // Changes are sent again once, under the same request id, if the connection breaks.
+  Answer<v1::Operation> StartPool(const std::string& name);
+  Answer<v1::Operation> StopPool(const std::string& name);
   Answer<v1::Pool> PausePool(const std::string& name);
   Answer<v1::Pool> ResumePool(const std::string& name);
-  Answer<v1::Pool> DrainPool(const std::string& name, Duration timeout);
-  Answer<v1::Pool> RestartPool(v1::RestartPoolRequest request);
-  Answer<v1::Worker> RestartWorker(const std::string& name);
-  Answer<v1::Pool> ResizePool(v1::ResizePoolRequest request);
+  Answer<v1::Operation> DrainPool(const std::string& name, Duration timeout);
+  Answer<v1::Operation> RestartPool(v1::RestartPoolRequest request);
+  Answer<v1::Operation> RestartWorker(const std::string& name);
+  Answer<v1::Operation> ResizePool(v1::ResizePoolRequest request);
+
+  Answer<v1::Operation> CancelOperation(const std::string& name);
 
   // Calls `on_change` with each answer of WatchFleet until it returns true (then kExitDone), or
   // `deadline` has passed (kExitTimedOut). If the stream breaks it is opened again, and begins with

@@ -89,7 +89,8 @@ absl::Status ServerProcess::Build() {
                                                                           recorder_.get(),
                                                                           wishes_,
                                                                           revisions_,
-                                                                          record_identity_});
+                                                                          record_identity_,
+                                                                          operations_});
   return Listen();
 }
 
@@ -118,6 +119,7 @@ absl::Status ServerProcess::OpenRecord() {
   wishes_ = std::move(restored.wishes);
   revisions_ = std::move(restored.revisions);
   record_identity_ = state.identity;
+  operations_ = std::move(state.operations);
   requests_ = std::move(state.requests);
   recorder_ = std::make_unique<record::Recorder>(std::move(store), SystemClock());
   return absl::OkStatus();

@@ -11,6 +11,28 @@ namespace {
 // For the server to say how a drain ended whose time is up.
 constexpr Duration kDrainVerdict = std::chrono::seconds(10);
 
+// The pool as it is wished for, or the worker, and what works at it; or both as they are at the
+// end.
+ExitCode Finish(Session& session, Answer<v1::Operation> answer, const Waiting& waiting) {
+  if (!answer.ok()) return Fail(session, answer.error);
+  const bool has_begun = !answer.value.name().empty();  // else it was a dry run
+  const bool waits = waiting.wait && has_begun;
+  if (waits) {
+    answer = AwaitEnd(session, std::string(answer.value.name()), waiting.timeout);
+    if (answer.ok()) answer.error = OutcomeOf(answer.value);
+    if (!answer.ok()) return Fail(session, answer.error);
+  }
+  const v1::Operation& operation = answer.value;
+  Printer printer(session.format, session.out);
+  if (operation.has_worker()) {
+    printer.Workers(operation, {operation.worker()});
+  } else {
+    printer.Pools(operation, {operation.pool()});
+  }
+  if (!waits) printer.Footer(OperationText(operation));
+  return kExitDone;
+}
+
 ExitCode Finish(Session& session, const Answer<v1::Pool>& answer, const Goal& goal,
                 const Waiting& waiting) {
   if (!answer.ok()) return Fail(session, answer.error);
@@ -22,14 +44,11 @@ ExitCode Finish(Session& session, const Answer<v1::Pool>& answer, const Goal& go
 }  // namespace
 
 ExitCode StartPool(Session& session, const std::string& pool, const Waiting& waiting) {
-  const Answer<v1::Pool> answer = session.client.StartPool(PoolResource(pool));
-  return Finish(session, answer, {Goal::Kind::kHealthy, PoolResource(pool), answer.value.desired()},
-                waiting);
+  return Finish(session, session.client.StartPool(PoolResource(pool)), waiting);
 }
 
 ExitCode StopPool(Session& session, const std::string& pool, const Waiting& waiting) {
-  return Finish(session, session.client.StopPool(PoolResource(pool)),
-                {Goal::Kind::kStopped, PoolResource(pool), std::nullopt}, waiting);
+  return Finish(session, session.client.StopPool(PoolResource(pool)), waiting);
 }
 
 ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiting) {
@@ -39,12 +58,7 @@ ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiti
   if (resize.min) request.set_min(*resize.min);
   if (resize.max) request.set_max(*resize.max);
   request.set_validate_only(resize.dry_run);
-  const Answer<v1::Pool> answer = session.client.ResizePool(std::move(request));
-  Waiting how = waiting;
-  // Nothing changes in a dry run, and a stopped pool has no workers to wait for.
-  if (resize.dry_run || answer.value.state() == v1::POOL_STATE_STOPPED) how.wait = false;
-  return Finish(session, answer, {Goal::Kind::kHealthy, PoolResource(resize.pool), resize.desired},
-                how);
+  return Finish(session, session.client.ResizePool(std::move(request)), waiting);
 }
 
 ExitCode PausePool(Session& session, const std::string& pool, const Waiting& waiting) {
@@ -58,29 +72,9 @@ ExitCode ResumePool(Session& session, const std::string& pool, const Waiting& wa
 }
 
 ExitCode DrainPool(Session& session, const std::string& pool, const Waiting& waiting) {
-  const Answer<v1::Pool> answer = session.client.DrainPool(PoolResource(pool), waiting.timeout);
-  Goal goal{Goal::Kind::kDrainDone, PoolResource(pool), std::nullopt};
-  goal.number = answer.value.drain().number();
   Waiting longer = waiting;
   longer.timeout += kDrainVerdict;
-  return Finish(session, answer, goal, longer);
-}
-
-ExitCode RestartWorker(Session& session, const std::string& name, const Waiting& waiting) {
-  const Answer<v1::Worker> answer = session.client.RestartWorker(WorkerResource(name));
-  if (!answer.ok()) return Fail(session, answer.error);
-  if (waiting.wait) {
-    const v1::Worker& worker = answer.value;
-    const bool is_ending =
-        worker.state() == v1::WORKER_STATE_DRAINING || worker.state() == v1::WORKER_STATE_STOPPING;
-    const std::string pool = worker.name().substr(0, worker.name().find("/workers/"));
-    Goal goal{Goal::Kind::kWorkerRestarted, pool, std::nullopt};
-    goal.worker = worker.name();
-    goal.generation = worker.generation() + (is_ending ? 1 : 0);
-    return WaitFor(session, goal, waiting.timeout);
-  }
-  Printer(session.format, session.out).Workers(answer.value, {answer.value});
-  return kExitDone;
+  return Finish(session, session.client.DrainPool(PoolResource(pool), waiting.timeout), longer);
 }
 
 ExitCode RestartPool(Session& session, const Restart& restart, const Waiting& waiting) {
@@ -88,10 +82,7 @@ ExitCode RestartPool(Session& session, const Restart& restart, const Waiting& wa
   request.set_name(PoolResource(restart.name));
   request.set_scope(restart.failed ? v1::RESTART_SCOPE_FAILED : v1::RESTART_SCOPE_ALL);
   if (restart.max_unavailable) request.set_max_unavailable(*restart.max_unavailable);
-  const Answer<v1::Pool> answer = session.client.RestartPool(std::move(request));
-  Goal goal{Goal::Kind::kRestarted, PoolResource(restart.name), std::nullopt};
-  goal.number = answer.value.restart().number();
-  return Finish(session, answer, goal, waiting);
+  return Finish(session, session.client.RestartPool(std::move(request)), waiting);
 }
 
 ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Waiting& waiting) {
@@ -99,7 +90,7 @@ ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Wai
   if (restart.failed || restart.max_unavailable) {
     return Fail(session, {kExitUsage, "--failed and --max-unavailable are for a whole pool", ""});
   }
-  return RestartWorker(session, restart.name, waiting);
+  return Finish(session, session.client.RestartWorker(WorkerResource(restart.name)), waiting);
 }
 
 ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout) {

@@ -66,6 +66,18 @@ struct Restart {
 };
 ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Waiting& waiting);
 
+// "7" and "operations/7" → "operations/7".
+std::string OperationResource(const std::string& name);
+// `name` empty: the newest hundred, the newest last.
+ExitCode GetOperations(Session& session, const std::string& name);
+ExitCode CancelOperation(Session& session, const std::string& name);
+// Shows progress until it has ended, or the time is up. Failed unless it has succeeded.
+ExitCode WaitOperation(Session& session, const std::string& name, Duration timeout);
+// The operation as it has ended, or why that could not be waited for. Shows progress.
+Answer<v1::Operation> AwaitEnd(Session& session, const std::string& name, Duration timeout);
+// kExitDone if it has succeeded, else why not; kExitTimedOut: a drain whose own time was up.
+CallError OutcomeOf(const v1::Operation& operation);
+
 // Shows progress until the goal is reached (prints the pool), cannot be reached any more, or the
 // time is up.
 ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout);

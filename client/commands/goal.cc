@@ -61,92 +61,6 @@ Verdict JudgePaused(const v1::Pool& pool, const Figures& figures) {
                    pool.observed(), " paused, ", figures.in_flight, " parts in flight"));
 }
 
-Verdict JudgeRestart(const Goal& goal, const v1::Pool& pool) {
-  const v1::PoolRestart& restart = pool.restart();
-  const std::string name = ShortName(pool.name());
-  if (restart.number() > goal.number) {
-    return Impossible(kExitFailed, absl::StrCat(name, ": another restart has taken its place"));
-  }
-  std::string text =
-      absl::StrCat(name, ": ", restart.replaced(), " of ",
-                   restart.replaced() + restart.replacing() + restart.waiting(), " replaced",
-                   restart.detail().empty() ? "" : ", ", restart.detail());
-  if (restart.number() < goal.number) return Answer(false, std::move(text));
-  switch (restart.state()) {
-    case v1::RESTART_STATE_UNDER_WAY:
-      return Answer(false, std::move(text));
-    case v1::RESTART_STATE_DONE:
-      return Answer(true, std::move(text));
-    default:
-      return Impossible(kExitFailed, absl::StrCat(Text(restart.state()), ": ", text));
-  }
-}
-
-// One line; `get pools -o yaml` tells all.
-constexpr int kMaxRemainders = 6;
-
-// "3 remain: shards/7 at flush/0: 12 parts, is being delivered; …"
-std::string RemainingText(const v1::PoolDrain& drain) {
-  if (drain.remaining().empty()) return "nothing remains";
-  std::string text = absl::StrCat(drain.remaining_size(), " remain: ");
-  const char* separator = "";
-  for (int i = 0; i < std::min(drain.remaining_size(), kMaxRemainders); ++i) {
-    const v1::Remainder& remainder = drain.remaining(i);
-    absl::StrAppend(&text, separator, remainder.shard());
-    if (!remainder.worker().empty()) {
-      absl::StrAppend(&text, remainder.shard().empty() ? "" : " at ",
-                      ShortName(remainder.worker()));
-    }
-    absl::StrAppend(&text, ": ");
-    if (remainder.parts() > 0) absl::StrAppend(&text, remainder.parts(), " parts, ");
-    if (remainder.messages() > 0) absl::StrAppend(&text, remainder.messages(), " messages, ");
-    absl::StrAppend(&text, remainder.why());
-    separator = "; ";
-  }
-  if (drain.remaining_size() > kMaxRemainders) {
-    absl::StrAppend(&text, "; and ", drain.remaining_size() - kMaxRemainders, " more");
-  }
-  return text;
-}
-
-Verdict JudgeDrain(const Goal& goal, const v1::Pool& pool) {
-  const v1::PoolDrain& drain = pool.drain();
-  std::string text = absl::StrCat(ShortName(pool.name()), ": ", RemainingText(drain));
-  if (drain.number() < goal.number) {
-    return Impossible(kExitFailed, absl::StrCat(ShortName(pool.name()), ": ", Text(pool.state()),
-                                                "; a new server does not know of the drain"));
-  }
-  const v1::DrainState state =
-      drain.number() == goal.number ? drain.state() : v1::DRAIN_STATE_CANCELLED;
-  switch (state) {
-    case v1::DRAIN_STATE_UNDER_WAY:
-      return Answer(false, std::move(text));
-    case v1::DRAIN_STATE_DONE:
-      return Answer(true, std::move(text));
-    case v1::DRAIN_STATE_CANCELLED:
-      return Impossible(kExitFailed, absl::StrCat(ShortName(pool.name()),
-                                                  ": the drain was cancelled by another verb"));
-    default:
-      return Impossible(kExitTimedOut, absl::StrCat("its time is up: ", text));
-  }
-}
-
-Verdict JudgeWorker(const Goal& goal, const FleetState& fleet) {
-  const auto found = fleet.workers.find(goal.worker);
-  if (found == fleet.workers.end()) {
-    return Impossible(kExitNotFound, absl::StrCat(goal.worker, ": there is no such worker"));
-  }
-  const v1::Worker& worker = found->second;
-  if (worker.state() == v1::WORKER_STATE_CRASH_LOOP && worker.generation() >= goal.generation) {
-    return GivenUp(worker);
-  }
-  return Answer(worker.generation() >= goal.generation &&
-                    worker.state() == v1::WORKER_STATE_READY &&
-                    worker.health().state() == v1::HEALTH_STATE_HEALTHY,
-                absl::StrCat(ShortName(worker.name()), ": ", Text(worker.state()), ", generation ",
-                             worker.generation(), ", ", worker.health().evidence()));
-}
-
 Verdict JudgeHealthy(const Goal& goal, const v1::Pool& pool, const Figures& figures) {
   const std::string name = ShortName(pool.name());
   const bool is_current = !goal.desired || pool.desired() == *goal.desired;
@@ -209,12 +123,6 @@ Verdict Judge(const Goal& goal, const FleetState& fleet) {
       return Answer(
           pool.state() == v1::POOL_STATE_RUNNING && pool.paused() == 0,
           absl::StrCat(name, ": ", Text(pool.state()), ", ", pool.paused(), " still paused"));
-    case Goal::Kind::kRestarted:
-      return JudgeRestart(goal, pool);
-    case Goal::Kind::kDrainDone:
-      return JudgeDrain(goal, pool);
-    case Goal::Kind::kWorkerRestarted:
-      return JudgeWorker(goal, fleet);
     case Goal::Kind::kDrained:
       return Answer(
           (figures.holding == 0 && figures.held == 0) ||

@@ -27,17 +27,11 @@ struct Goal {
     kStopped,  // stopped, and no process is left
     kPaused,   // paused, every process has said so, and nothing is in flight
     kResumed,  // runs, and no process is paused any more
-    kRestarted,        // the pool's restart `number` is done
-    kWorkerRestarted,  // `worker` is ready and healthy, of `generation` or a later one
-    kDrainDone,        // the pool's drain `number` is done
-    kDrained,          // no worker of the pool holds a shard, and no shard is meant for one
+    kDrained,  // no worker of the pool holds a shard, and no shard is meant for one
   };
   Kind kind = Kind::kHealthy;
   std::string pool;                // "pools/flush"
   std::optional<int32_t> desired;  // the size that was asked for: earlier snapshots do not count
-  uint64_t number = 0;             // kRestarted, kDrainDone
-  std::string worker{};            // kWorkerRestarted: its full name
-  uint64_t generation = 0;
 };
 
 struct Verdict {

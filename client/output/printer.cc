@@ -192,6 +192,30 @@ void Printer::Pools(const google::protobuf::Message& answer, const std::vector<v
   table.Print(out_);
 }
 
+void Printer::Operations(const google::protobuf::Message& answer,
+                         const std::vector<v1::Operation>& operations) {
+  if (PrintMessage(answer)) return;
+  Table table(Header({"NUMBER", "KIND", "TARGET", "STATE", "DETAIL"}, is_wide(),
+                     {"BEGAN", "ENDED", "WORKERS", "ACTOR"}));
+  for (const v1::Operation& operation : operations) {
+    std::vector<std::string> row = {ShortName(operation.name()), Text(operation.kind()),
+                                    ShortName(operation.target()), Text(operation.state()),
+                                    operation.detail()};
+    if (is_wide()) {
+      row.insert(row.end(), {Text(operation.begin_time()),
+                             operation.has_end_time() ? Text(operation.end_time()) : "",
+                             ProgressText(operation), operation.actor()});
+    }
+    table.AddRow(std::move(row));
+  }
+  table.Print(out_);
+}
+
+void Printer::Footer(const std::string& line) {
+  const bool is_for_people = format_ == Format::kTable || format_ == Format::kWide;
+  if (is_for_people && !line.empty()) out_ << line << "\n";
+}
+
 void Printer::Workers(const google::protobuf::Message& answer,
                       const std::vector<v1::Worker>& workers) {
   if (PrintMessage(answer)) return;

@@ -28,6 +28,10 @@ class Printer {
   void Workers(const google::protobuf::Message& answer, const std::vector<v1::Worker>& workers);
   void Shards(const google::protobuf::Message& answer, const std::vector<v1::Shard>& shards);
   void Audit(const v1::AuditResponse& answer);
+  void Operations(const google::protobuf::Message& answer,
+                  const std::vector<v1::Operation>& operations);
+  // A line below a table; nothing for programs.
+  void Footer(const std::string& line);
   // The newest last. `has_header` false: the entries continue what was printed before.
   void Events(const v1::ListEventsResponse& answer, bool has_header = true);
   void Deaths(const v1::ListDeathsResponse& answer);

@@ -41,6 +41,33 @@ std::string Text(v1::RestartState state) {
   return Name(v1::RestartState_Name(state), "RESTART_STATE_", state);
 }
 
+std::string Text(v1::OperationKind kind) {
+  return Name(v1::OperationKind_Name(kind), "OPERATION_KIND_", kind);
+}
+
+std::string Text(v1::OperationState state) {
+  return Name(v1::OperationState_Name(state), "OPERATION_STATE_", state);
+}
+
+std::string Text(v1::WorkerPhase phase) {
+  return Name(v1::WorkerPhase_Name(phase), "WORKER_PHASE_", phase);
+}
+
+std::string OperationText(const v1::Operation& operation) {
+  if (operation.name().empty()) return "";
+  return absl::StrCat(operation.name(), " ", Text(operation.state()),
+                      operation.detail().empty() ? "" : ": ", operation.detail());
+}
+
+std::string ProgressText(const v1::Operation& operation) {
+  std::string text;
+  for (const v1::WorkerProgress& worker : operation.workers()) {
+    absl::StrAppend(&text, text.empty() ? "" : ", ", ShortName(worker.worker()), " ",
+                    Text(worker.phase()));
+  }
+  return text;
+}
+
 std::string Text(v1::AuditOutcome outcome) {
   return Name(v1::AuditOutcome_Name(outcome), "AUDIT_OUTCOME_", outcome);
 }

@@ -15,13 +15,18 @@
 
 namespace spillway::client {
 
-std::string Text(v1::Role role);                                 // "flush"; unknown: its number
-std::string Text(v1::PoolState state);                           // "RUNNING"
-std::string Text(v1::WorkerState state);                         // "CRASH_LOOP"
-std::string Text(v1::RestartState state);                        // "UNDER_WAY"
-std::string Text(v1::AuditOutcome outcome);                      // "EXACT"
-std::string Text(v1::Activity activity);                         // "KAFKA_QUEUE"
-std::string Text(v1::Limit limit);                               // "REDIS"
+std::string Text(v1::Role role);             // "flush"; unknown: its number
+std::string Text(v1::PoolState state);       // "RUNNING"
+std::string Text(v1::WorkerState state);     // "CRASH_LOOP"
+std::string Text(v1::RestartState state);    // "UNDER_WAY"
+std::string Text(v1::AuditOutcome outcome);  // "EXACT"
+std::string Text(v1::Activity activity);     // "KAFKA_QUEUE"
+std::string Text(v1::Limit limit);           // "REDIS"
+std::string Text(v1::OperationKind kind);
+std::string Text(v1::OperationState state);
+std::string Text(v1::WorkerPhase phase);
+std::string OperationText(const v1::Operation& operation);       // "operations/7 RUNNING: …"
+std::string ProgressText(const v1::Operation& operation);        // "flush/0 DONE, flush/1 STARTING"
 std::string Text(v1::ScaleOwner owner);                          // "EXTERNAL"
 std::string Text(const v1::Health& health);                      // "HEALTHY", "UNHEALTHY (SILENT)"
 std::string Text(const v1::Gate& gate);                          // "OPEN", "CLOSED (REDIS_MEMORY)"

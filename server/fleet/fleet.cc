@@ -133,6 +133,18 @@ class Stepper {
     StepWorker(fleet_, restarted.worker, Restart{}, now_, limits_, actions_);
   }
 
+  void On(const WishPutBack& back) {
+    Pool* pool = MutablePool(fleet_, back.pool);
+    if (pool == nullptr) return;
+    *pool = Wished(std::move(*pool), back);
+    if (pool->state == PoolState::kStopped) CancelWork(*pool, "the pool was stopped");
+  }
+
+  void On(const RestartCancelled& cancelled) {
+    Pool* pool = MutablePool(fleet_, cancelled.pool);
+    if (pool != nullptr) CancelWork(*pool, "was cancelled");
+  }
+
   void On(const ShutDown&) { fleet_.is_shutting_down = true; }
 
   // Time we slept does not count against anyone.
@@ -263,6 +275,13 @@ Pool Wished(Pool pool, const Event& event) {
     pool.desired = resized->desired;
     pool.min = resized->min;
     pool.max = resized->max;
+  } else if (const auto* back = std::get_if<WishPutBack>(&event)) {
+    pool.desired = back->desired;
+    pool.min = back->min;
+    pool.max = back->max;
+    if (pool.state != back->state) CancelDrain(pool);
+    pool.state = back->state;
+    pool.is_state_said = true;
   } else if (const auto state = SaidState(pool, event)) {
     if (*state != pool.state) CancelDrain(pool);
     pool.state = *state;

@@ -132,11 +132,22 @@ struct PoolRestarted {
 struct WorkerRestarted {
   WorkerKey worker;
 };
+// The wish as it was before an operation that was cancelled.
+struct WishPutBack {
+  std::string pool;
+  int32_t desired = 0, min = 0, max = 0;
+  PoolState state = PoolState::kRunning;
+};
+// Workers that have been asked to restart go on with it; no other one is asked.
+struct RestartCancelled {
+  std::string pool;
+};
 struct ShutDown {};
 
-using Event = std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound,
-                           PoolResized, PoolStarted, PoolStopped, PoolPaused, PoolResumed,
-                           PoolDrained, PoolRestarted, WorkerRestarted, ShutDown>;
+using Event =
+    std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound, PoolResized,
+                 PoolStarted, PoolStopped, PoolPaused, PoolResumed, PoolDrained, PoolRestarted,
+                 WorkerRestarted, WishPutBack, RestartCancelled, ShutDown>;
 
 struct Transition {
   Fleet fleet;

@@ -45,6 +45,16 @@ void End(PoolRestart& restart, State state, std::string detail) {
   restart.detail = std::move(detail);
 }
 
+// A server that has just come back does not know yet who of its pool serves.
+bool IsAdopting(const Fleet& fleet, const Pool& pool, Instant now) {
+  return now < fleet.adoption_deadline &&
+         std::any_of(fleet.workers.begin(), fleet.workers.end(), [&](const auto& entry) {
+           const Worker& worker = entry.second;
+           return entry.first.pool == pool.name && worker.has_process && worker.is_adopted &&
+                  worker.report == nullptr;
+         });
+}
+
 // One step of one restart.
 class Restarter {
  public:
@@ -191,7 +201,8 @@ void AdvanceRestarts(Fleet& fleet, Instant now, const Limits& limits,
   if (fleet.is_shutting_down) return;
   for (Pool& pool : fleet.pools) {
     const bool is_under_way = pool.restart && pool.restart->state == State::kUnderWay;
-    if (is_under_way) Restarter(fleet, pool, now, limits, actions).Advance();
+    if (is_under_way && !IsAdopting(fleet, pool, now))
+      Restarter(fleet, pool, now, limits, actions).Advance();
   }
 }
 

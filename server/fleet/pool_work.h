@@ -56,7 +56,8 @@ void BeginRestart(const Fleet& fleet, Pool& pool, RestartScope scope, int32_t ma
 void CancelWork(Pool& pool, const std::string& why);
 
 // Goes on with every restart that is under way: of what serves, asks only as much to restart as
-// leaves at most max_unavailable slots of the pool that do not serve. Idempotent.
+// leaves at most max_unavailable slots of the pool that do not serve. Waits for the first reports
+// of adopted workers. Idempotent.
 void AdvanceRestarts(Fleet& fleet, Instant now, const Limits& limits, std::vector<Action>& actions);
 
 // The next moment at which time alone ends some work; kNever: none.

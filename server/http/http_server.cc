@@ -15,6 +15,7 @@
 #include "server/http/probes.h"
 #include "server/rpc/address.h"
 #include "server/rpc/history_messages.h"
+#include "server/rpc/operation_messages.h"
 #include "server/rpc/resource_messages.h"
 
 namespace spillway::http {
@@ -56,14 +57,17 @@ void Answer(httplib::Response& response, int status, const std::string& body, co
   response.set_content(body, type);
 }
 
-// The page a request asks for, as the message that answers it; the thread waits for the record.
-template <typename Entry, typename List>
-void AnswerPage(const httplib::Request& request, httplib::Response& response, const List& list) {
+absl::StatusOr<record::PageQuery> PageOf(const httplib::Request& request) {
   int32_t size = 0;
   const std::string size_text = request.get_param_value("page_size");
   const bool is_size = size_text.empty() || absl::SimpleAtoi(size_text, &size);
-  absl::StatusOr<record::PageQuery> query =
-      rpc::ParsePage(is_size ? size : -1, request.get_param_value("page_token"));
+  return rpc::ParsePage(is_size ? size : -1, request.get_param_value("page_token"));
+}
+
+// The page a request asks for, as the message that answers it; the thread waits for the record.
+template <typename Entry, typename List>
+void AnswerPage(const httplib::Request& request, httplib::Response& response, const List& list) {
+  absl::StatusOr<record::PageQuery> query = PageOf(request);
   if (!query.ok())
     return Answer(response, 400, std::string(query.status().message()), "text/plain");
   query->pool = request.get_param_value("pool");
@@ -129,6 +133,14 @@ struct HttpServer::Impl {
       Answer(response, 200, wire::ToJson(rpc::AllShards(*fleet.Snapshot(), clock.Now())),
              "application/json");
     });
+    server.Get(
+        "/api/v1/operations", [this](const httplib::Request& request, httplib::Response& response) {
+          const absl::StatusOr<record::PageQuery> query = PageOf(request);
+          if (!query.ok())
+            return Answer(response, 400, std::string(query.status().message()), "text/plain");
+          Answer(response, 200, wire::ToJson(rpc::OperationsPage(*fleet.Snapshot(), *query)),
+                 "application/json");
+        });
     if (history != nullptr) AddHistory();
     server.Get("/", [](const httplib::Request&, httplib::Response& response) {
       Answer(response, 200, kOverviewPage, "text/html; charset=utf-8");

@@ -97,6 +97,22 @@ TEST_F(HttpServerTest, ServesTheSameMessagesAsTheApi) {
   EXPECT_EQ(shards.shards_size(), 2);
 }
 
+TEST_F(HttpServerTest, OperationsAreAnsweredPageByPage) {
+  fleet_.Publish(HealthyFleet(SystemClock().Now()));
+  v1::ListOperationsResponse newest, rest;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(
+                  Get("/api/v1/operations?page_size=1").body, &newest)
+                  .ok());
+  ASSERT_EQ(newest.operations_size(), 1);
+  EXPECT_EQ(newest.operations(0).name(), "operations/4");
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(
+                  Get("/api/v1/operations?page_token=" + newest.next_page_token()).body, &rest)
+                  .ok());
+  ASSERT_EQ(rest.operations_size(), 1);
+  EXPECT_EQ(rest.operations(0).name(), "operations/3");
+  EXPECT_EQ(Get("/api/v1/operations?page_size=some").status, 400);
+}
+
 TEST_F(HttpServerTest, RefusesTheNetworkATakenPortAndNonsense) {
   config::Server open = config_;
   open.http = "0.0.0.0:0";

@@ -22,6 +22,10 @@ Change Clipped(Change change) {
       Clip(*text, kMaxTextBytes);
     }
   }
+  for (Operation& operation : change.operations) {
+    Clip(operation.actor, kMaxTextBytes);
+    Clip(operation.detail, kMaxTextBytes);
+  }
   for (Death& death : change.deaths) {
     Clip(death.reason, kMaxTextBytes);
     auto& lines = death.last_lines;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace spillway::record {
 inline constexpr int64_t kMaxRequests = 1'000;
 inline constexpr int64_t kMaxEvents = 10'000;
 inline constexpr int64_t kMaxDeaths = 2'000;
+inline constexpr int64_t kMaxOperations = 1'000;  // those that run are kept whatever their number
 // A request id that is older stands for nothing any more.
 inline constexpr std::chrono::hours kMaxRequestAge{24};
 // Longer texts are cut.
@@ -55,7 +57,30 @@ struct AnsweredRequest {
   WallTime time;
   PoolWish answer;
   std::string etag;
+  int64_t operation = 0;  // that it began; 0: none
   bool operator==(const AnsweredRequest&) const = default;
+};
+
+// A change that outlasts the call that asked for it.
+struct Operation {
+  int64_t number = 0;  // rises by one; given by the supervisor
+  int32_t kind = 0;    // of fleet::OperationKind
+  int32_t state = 0;   // of fleet::OperationState; 0: it runs
+  std::string pool{};
+  int32_t slot = -1;  // of the worker that it is about; -1: the pool
+  std::string actor{};
+  WallTime begun{}, ended{};  // ended: 0 while it runs
+  std::string detail{};       // for a person
+  PoolWish before{};          // what cancelling goes back to,
+  uint64_t revision = 0;      // if the wish's is still this
+  // What it waits for: see fleet::OperationGoal. Of a pool's restart also what is to be replaced.
+  int32_t desired = 0;
+  uint64_t generation = 0;
+  uint64_t restart = 0;
+  bool only_failed = false;
+  int32_t max_unavailable = 1;
+  std::map<int32_t, uint64_t> replaced{};  // slot → generation that shall go
+  bool operator==(const Operation&) const = default;
 };
 
 // One entry of the journal.
@@ -100,12 +125,14 @@ struct Change {
   std::optional<AnsweredRequest> request{};
   std::vector<Event> events{};
   std::vector<Death> deaths{};
+  std::vector<Operation> operations{};  // each replaces what was known under its number
 };
 
 // What a server that starts wants to know.
 struct State {
   std::vector<PoolRecord> pools;          // by name
   std::vector<AnsweredRequest> requests;  // oldest first, none older than kMaxRequestAge
+  std::vector<Operation> operations;      // oldest first
   uint64_t identity = 0;                  // of this record: another for every one that is begun
 };
 

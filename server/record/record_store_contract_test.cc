@@ -131,6 +131,34 @@ Death MakeDeath(const std::string& pool) {
   return death;
 }
 
+TEST_P(RecordStoreTest, AnOperationIsReplacedUnderItsNumber) {
+  Operation operation;
+  operation.number = 7;
+  operation.kind = 3;
+  operation.pool = "flush";
+  operation.actor = "tester";
+  operation.begun = {11};
+  operation.before = {"flush", {2, 1, 8}, WishedState::kPaused};
+  operation.revision = 9;
+  operation.desired = 4;
+  operation.generation = 5;
+  operation.restart = 2;
+  operation.only_failed = true;
+  operation.max_unavailable = 3;
+  operation.replaced = {{0, 5}, {2, 7}};
+  Change change;
+  change.operations = {operation};
+  Commit(change);
+  EXPECT_EQ(Load().operations, std::vector{operation});
+  operation.state = 1;
+  operation.ended = {12};
+  operation.detail = "done";
+  change.operations = {operation};
+  Commit(change);
+  Reopen();
+  EXPECT_EQ(Load().operations, std::vector{operation});
+}
+
 TEST_P(RecordStoreTest, ANewOneHasNothing) {
   EXPECT_THAT(Load().pools, IsEmpty());
   EXPECT_THAT(Load().requests, IsEmpty());

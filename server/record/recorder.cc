@@ -56,6 +56,13 @@ void Recorder::Note(Death death) {
   wake_.NotifyAll();
 }
 
+void Recorder::Note(Operation operation) {
+  MutexLock lock(&mutex_);
+  operations_.push_back(std::move(operation));
+  DropOldNotes();
+  wake_.NotifyAll();
+}
+
 RecorderHealth Recorder::health() const {
   MutexLock lock(&mutex_);
   return health_;
@@ -85,10 +92,13 @@ void Recorder::ListDeaths(PageQuery query, DeathsDone done) {
   if (!is_taken) (*shared)(absl::ResourceExhaustedError("too many questions wait for the record"));
 }
 
+bool Recorder::HasNotes() const {
+  return !events_.empty() || !deaths_.empty() || !operations_.empty();
+}
+
 bool Recorder::HasWork() const {
   if (!awaited_.empty() || !questions_.empty()) return true;
-  const bool has_notes = !events_.empty() || !deaths_.empty();
-  return health_.last_write.ok() && has_notes;
+  return health_.last_write.ok() && HasNotes();
 }
 
 void Recorder::Run() {
@@ -96,11 +106,10 @@ void Recorder::Run() {
   while (true) {
     const bool is_failing = !health_.last_write.ok();
     if (HasWork()) {
-      const bool has_notes = !events_.empty() || !deaths_.empty();
-      if (!awaited_.empty() || (has_notes && !is_failing)) Write();
+      if (!awaited_.empty() || (HasNotes() && !is_failing)) Write();
       if (!questions_.empty()) Answer();
     } else if (is_ending_) {
-      if (!events_.empty() || !deaths_.empty()) Write();  // once more
+      if (HasNotes()) Write();  // once more
       return;
     } else if (!is_failing) {
       wake_.Wait(&mutex_);
@@ -120,11 +129,13 @@ void Recorder::Write() {
   }
   std::vector<Event> events = std::exchange(events_, {});
   std::vector<Death> deaths = std::exchange(deaths_, {});
+  std::vector<Operation> operations = std::exchange(operations_, {});
   Change change = std::move(awaited.change);
   const std::vector<Event> own = std::move(change.events);
   change.events = events;
   change.events.insert(change.events.end(), own.begin(), own.end());
   change.deaths.insert(change.deaths.end(), deaths.begin(), deaths.end());
+  change.operations.insert(change.operations.begin(), operations.begin(), operations.end());
   health_.writing_since = clock_.Now();
   mutex_.Unlock();
   const absl::Status status = store_->Commit(change);
@@ -136,6 +147,7 @@ void Recorder::Write() {
     retry_at_ = health_.seen_at + kRetryInterval;
     Prepend(std::move(events), events_);
     Prepend(std::move(deaths), deaths_);
+    Prepend(std::move(operations), operations_);
     DropOldNotes();
   }
   mutex_.Unlock();
@@ -151,6 +163,8 @@ void Recorder::Answer() {
   mutex_.Lock();
 }
 
-void Recorder::DropOldNotes() { health_.dropped += KeepNewest(events_) + KeepNewest(deaths_); }
+void Recorder::DropOldNotes() {
+  health_.dropped += KeepNewest(events_) + KeepNewest(deaths_) + KeepNewest(operations_);
+}
 
 }  // namespace spillway::record

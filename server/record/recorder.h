@@ -61,6 +61,7 @@ class Recorder final : public History {
   // Nobody waits for these.
   void Note(Event event);
   void Note(Death death);
+  void Note(Operation operation);
   RecorderHealth health() const;
 
   void ListEvents(PageQuery query, EventsDone done) override;
@@ -74,6 +75,7 @@ class Recorder final : public History {
   using Question = absl::AnyInvocable<void(RecordStore&)>;
 
   void Run();
+  bool HasNotes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Writes the notes and the first change that is waited for, in one go.
   void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -89,6 +91,7 @@ class Recorder final : public History {
   std::deque<Question> questions_ ABSL_GUARDED_BY(mutex_);
   std::vector<Event> events_ ABSL_GUARDED_BY(mutex_);
   std::vector<Death> deaths_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Operation> operations_ ABSL_GUARDED_BY(mutex_);
   RecorderHealth health_ ABSL_GUARDED_BY(mutex_);
   Instant retry_at_ ABSL_GUARDED_BY(mutex_);
   bool is_ending_ ABSL_GUARDED_BY(mutex_) = false;

@@ -46,6 +46,18 @@ constexpr const char* kSteps[] = {
   ALTER TABLE server ADD COLUMN identity INTEGER NOT NULL DEFAULT 0;
   UPDATE server SET identity = random();
   ALTER TABLE pools ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+)",
+    // 3: operations.
+    R"(
+  ALTER TABLE requests ADD COLUMN operation INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE operations(
+    number INTEGER PRIMARY KEY, kind INTEGER NOT NULL, state INTEGER NOT NULL, pool TEXT NOT NULL,
+    slot INTEGER NOT NULL, actor TEXT NOT NULL, begun_us INTEGER NOT NULL,
+    ended_us INTEGER NOT NULL, detail TEXT NOT NULL, before_desired INTEGER NOT NULL,
+    before_min INTEGER NOT NULL, before_max INTEGER NOT NULL, before_state INTEGER NOT NULL,
+    revision INTEGER NOT NULL, desired INTEGER NOT NULL, generation INTEGER NOT NULL,
+    restart INTEGER NOT NULL, only_failed INTEGER NOT NULL, max_unavailable INTEGER NOT NULL,
+    replaced TEXT NOT NULL) STRICT;
 )"};
 static_assert(std::size(kSteps) == SqliteRecordStore::kSchemaVersion);
 

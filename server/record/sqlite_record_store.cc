@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -40,6 +41,20 @@ Sizes SizesAt(Statement& row, int column) {
 
 WishedState StateAt(Statement& row, int column) {
   return static_cast<WishedState>(row.Integer(column));
+}
+
+// "0:5,2:7"
+std::map<int32_t, uint64_t> SlotsOf(const std::string& text) {
+  std::map<int32_t, uint64_t> slots;
+  for (const absl::string_view pair : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(pair, ':');
+    int32_t slot = 0;
+    uint64_t generation = 0;
+    const bool is_pair =
+        absl::SimpleAtoi(parts.first, &slot) && absl::SimpleAtoi(parts.second, &generation);
+    if (is_pair) slots[slot] = generation;
+  }
+  return slots;
 }
 
 Statement& Bind(Statement& statement, const Sizes& sizes) {
@@ -86,7 +101,8 @@ absl::StatusOr<State> SqliteRecordStore::Load() {
                            static_cast<uint64_t>(pools.Integer(8))});
   }
   Statement requests = database_->Prepare(
-      "SELECT id, fingerprint, time_us, pool, desired, min, max, state, etag FROM requests"
+      "SELECT id, fingerprint, time_us, pool, desired, min, max, state, etag, operation FROM "
+      "requests"
       " WHERE time_us >= ? ORDER BY number");
   requests.Bind(OldestRequestTime());
   while (true) {
@@ -95,8 +111,10 @@ absl::StatusOr<State> SqliteRecordStore::Load() {
     AnsweredRequest request{requests.Text(0), requests.Text(1), {requests.Integer(2)}, {}, ""};
     request.answer = {requests.Text(3), SizesAt(requests, 4), StateAt(requests, 7)};
     request.etag = requests.Text(8);
+    request.operation = requests.Integer(9);
     state.requests.push_back(std::move(request));
   }
+  ASSIGN_OR_RETURN(state.operations, LoadOperations());
   return state;
 }
 
@@ -114,7 +132,8 @@ absl::Status SqliteRecordStore::Write(const Change& change) {
   RETURN_IF_ERROR(WritePools(change));
   if (change.request) RETURN_IF_ERROR(WriteRequest(*change.request));
   RETURN_IF_ERROR(WriteEvents(change.events));
-  return WriteDeaths(change.deaths);
+  RETURN_IF_ERROR(WriteDeaths(change.deaths));
+  return WriteOperations(change.operations);
 }
 
 absl::Status SqliteRecordStore::WritePools(const Change& change) {
@@ -135,10 +154,11 @@ absl::Status SqliteRecordStore::WriteRequest(const AnsweredRequest& request) {
   // A rowid, not the id, orders them: replaced ones become the newest.
   Statement insert = database_->Prepare(
       "INSERT OR REPLACE INTO requests(id, fingerprint, time_us, pool, desired, min, max,"
-      " state, etag) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      " state, etag, operation) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert.Bind(request.id).BindBlob(request.fingerprint).Bind(request.time.us);
   Bind(insert.Bind(request.answer.pool), request.answer.sizes);
-  RETURN_IF_ERROR(insert.Bind(static_cast<int>(request.answer.state)).Bind(request.etag).Run());
+  insert.Bind(static_cast<int>(request.answer.state)).Bind(request.etag);
+  RETURN_IF_ERROR(insert.Bind(request.operation).Run());
   return database_
       ->Prepare(
           "DELETE FROM requests WHERE time_us < ?"
@@ -179,6 +199,57 @@ absl::Status SqliteRecordStore::WriteDeaths(const std::vector<Death>& deaths) {
       ->Prepare("DELETE FROM deaths WHERE sequence <= (SELECT max(sequence) FROM deaths) - ?")
       .Bind(kMaxDeaths)
       .Run();
+}
+
+absl::Status SqliteRecordStore::WriteOperations(const std::vector<Operation>& operations) {
+  if (operations.empty()) return absl::OkStatus();
+  for (const Operation& operation : operations) {
+    Statement insert = database_->Prepare(
+        "INSERT OR REPLACE INTO operations VALUES"
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    insert.Bind(operation.number).Bind(operation.kind).Bind(operation.state).Bind(operation.pool);
+    insert.Bind(operation.slot).Bind(operation.actor).Bind(operation.begun.us);
+    Bind(insert.Bind(operation.ended.us).Bind(operation.detail), operation.before.sizes);
+    insert.Bind(static_cast<int>(operation.before.state));
+    insert.Bind(static_cast<int64_t>(operation.revision)).Bind(operation.desired);
+    insert.Bind(static_cast<int64_t>(operation.generation));
+    insert.Bind(static_cast<int64_t>(operation.restart)).Bind(operation.only_failed ? 1 : 0);
+    const std::string replaced = absl::StrJoin(operation.replaced, ",", absl::PairFormatter(":"));
+    RETURN_IF_ERROR(insert.Bind(operation.max_unavailable).Bind(replaced).Run());
+  }
+  return database_
+      ->Prepare(
+          "DELETE FROM operations WHERE state <> 0"
+          " AND number <= (SELECT max(number) FROM operations) - ?")
+      .Bind(kMaxOperations)
+      .Run();
+}
+
+absl::StatusOr<std::vector<Operation>> SqliteRecordStore::LoadOperations() {
+  Statement rows = database_->Prepare(
+      "SELECT number, kind, state, pool, slot, actor, begun_us, ended_us, detail, before_desired,"
+      " before_min, before_max, before_state, revision, desired, generation, restart, only_failed,"
+      " max_unavailable, replaced FROM operations ORDER BY number");
+  std::vector<Operation> operations;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, rows.Step());
+    if (!has_row) return operations;
+    Operation operation{rows.Integer(0), rows.Integer32(1), rows.Integer32(2), rows.Text(3)};
+    operation.slot = rows.Integer32(4);
+    operation.actor = rows.Text(5);
+    operation.begun = {rows.Integer(6)};
+    operation.ended = {rows.Integer(7)};
+    operation.detail = rows.Text(8);
+    operation.before = {operation.pool, SizesAt(rows, 9), StateAt(rows, 12)};
+    operation.revision = static_cast<uint64_t>(rows.Integer(13));
+    operation.desired = rows.Integer32(14);
+    operation.generation = static_cast<uint64_t>(rows.Integer(15));
+    operation.restart = static_cast<uint64_t>(rows.Integer(16));
+    operation.only_failed = rows.Integer(17) != 0;
+    operation.max_unavailable = rows.Integer32(18);
+    operation.replaced = SlotsOf(rows.Text(19));
+    operations.push_back(std::move(operation));
+  }
 }
 
 absl::StatusOr<std::vector<Event>> SqliteRecordStore::ListEvents(const PageQuery& query) {

@@ -23,7 +23,7 @@ struct SqliteOptions {
 // Holds the lock <path>.lock for life.
 class SqliteRecordStore final : public RecordStore {
  public:
-  static constexpr int64_t kSchemaVersion = 2;
+  static constexpr int64_t kSchemaVersion = 3;
 
   // Makes folder and file if they are missing; checks that the file is ours, whole and writable.
   // All errors begin with "server.state: <path>" and say what would be right. FAILED_PRECONDITION:
@@ -46,6 +46,8 @@ class SqliteRecordStore final : public RecordStore {
   absl::Status WriteRequest(const AnsweredRequest& request);
   absl::Status WriteEvents(const std::vector<Event>& events);
   absl::Status WriteDeaths(const std::vector<Death>& deaths);
+  absl::Status WriteOperations(const std::vector<Operation>& operations);
+  absl::StatusOr<std::vector<Operation>> LoadOperations();
   int64_t OldestRequestTime() const;  // µs
 
   const PidLock lock_;

@@ -109,7 +109,7 @@ TEST_F(SqliteRecordStoreTest, ANewerVersionIsRefused) {
   Fill();
   Execute("PRAGMA user_version = 99");
   ExpectRefusal(absl::StatusCode::kInvalidArgument,
-                "has schema version 99, this spillwayd knows 2: run the newer spillwayd");
+                "has schema version 99, this spillwayd knows 3: run the newer spillwayd");
 }
 
 TEST_F(SqliteRecordStoreTest, AFileOfTheFirstVersionIsBroughtUpAndKeepsWhatItHas) {
@@ -134,6 +134,7 @@ TEST_F(SqliteRecordStoreTest, AFileOfTheFirstVersionIsBroughtUpAndKeepsWhatItHas
       reason TEXT NOT NULL, last_lines TEXT NOT NULL) STRICT;
     INSERT INTO server VALUES('test', 7);
     INSERT INTO pools VALUES('flush', 3, 1, 8, 2, 1, 1, 8);
+    INSERT INTO requests VALUES(1, 'id', X'70', 9000000000000000, 'flush', 3, 1, 8, 2, 'etag');
     INSERT INTO events VALUES(5, 1, 'a', 'b', 'c', 'd', 'e', 'OK', 'f');
     PRAGMA application_id = 1397771351;
     PRAGMA user_version = 1;)");
@@ -147,12 +148,22 @@ TEST_F(SqliteRecordStoreTest, AFileOfTheFirstVersionIsBroughtUpAndKeepsWhatItHas
     EXPECT_EQ(state->pools[0].wish, (PoolWish{"flush", {3, 1, 8}, WishedState::kStopped}));
     EXPECT_EQ(state->pools[0].revision, 1u);
     EXPECT_EQ((*store)->ListEvents({})->at(0).sequence, 5);
+    EXPECT_TRUE(state->operations.empty());
+    ASSERT_EQ(state->requests.size(), 1u);
+    EXPECT_EQ(state->requests[0].etag, "etag");
+    EXPECT_EQ(state->requests[0].operation, 0) << "such a request began none";
+    Change change;
+    change.operations.resize(1);
+    change.operations[0].number = 7;
+    change.operations[0].pool = "flush";
+    ASSERT_TRUE((*store)->Commit(change).ok());
     identity = state->identity;
     EXPECT_NE(identity, 0u);
   }
   const auto again = Open();
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ((*again)->Load()->identity, identity) << "once for every file";
+  EXPECT_EQ((*again)->Load()->operations.at(0).number, 7);
 }
 
 TEST_F(SqliteRecordStoreTest, AnotherNamespacesRecordIsRefused) {

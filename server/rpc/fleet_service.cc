@@ -11,6 +11,7 @@
 #include "server/rpc/audit_messages.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/history_messages.h"
+#include "server/rpc/operation_messages.h"
 #include "server/rpc/pending_call.h"
 #include "server/rpc/resource_messages.h"
 #include "server/rpc/snapshot_stream.h"
@@ -203,19 +204,19 @@ grpc::ServerWriteReactor<v1::WatchFleetResponse>* FleetService::WatchFleet(
 
 grpc::ServerUnaryReactor* FleetService::StartPool(Context* context,
                                                   const v1::StartPoolRequest* request,
-                                                  v1::Pool* response) {
+                                                  v1::Operation* response) {
   return ChangeNamed(context, *request, &supervisor::FleetControl::Start, response);
 }
 
 grpc::ServerUnaryReactor* FleetService::StopPool(Context* context,
                                                  const v1::StopPoolRequest* request,
-                                                 v1::Pool* response) {
+                                                 v1::Operation* response) {
   return ChangeNamed(context, *request, &supervisor::FleetControl::Stop, response);
 }
 
 grpc::ServerUnaryReactor* FleetService::ResizePool(Context* context,
                                                    const v1::ResizePoolRequest* request,
-                                                   v1::Pool* response) {
+                                                   v1::Operation* response) {
   absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
   if (!name.ok()) return Finish(context, name.status());
   supervisor::ResizeRequest resize;
@@ -247,7 +248,7 @@ grpc::ServerUnaryReactor* FleetService::ResumePool(Context* context,
 
 grpc::ServerUnaryReactor* FleetService::DrainPool(Context* context,
                                                   const v1::DrainPoolRequest* request,
-                                                  v1::Pool* response) {
+                                                  v1::Operation* response) {
   absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
   if (!name.ok()) return Finish(context, name.status());
   Duration timeout = kDrainTimeout;
@@ -266,7 +267,7 @@ grpc::ServerUnaryReactor* FleetService::DrainPool(Context* context,
 
 grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,
                                                     const v1::RestartPoolRequest* request,
-                                                    v1::Pool* response) {
+                                                    v1::Operation* response) {
   absl::StatusOr<std::string> name = ParsePoolName("name", request->name());
   if (!name.ok()) return Finish(context, name.status());
   supervisor::RestartRequest restart;
@@ -284,32 +285,20 @@ grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,
 
 grpc::ServerUnaryReactor* FleetService::RestartWorker(Context* context,
                                                       const v1::RestartWorkerRequest* request,
-                                                      v1::Worker* response) {
+                                                      v1::Operation* response) {
   const absl::StatusOr<fleet::WorkerKey> key = ParseWorkerName("name", request->name());
   if (!key.ok()) return Finish(context, key.status());
-  if (const absl::Status status = CheckRequestId(request->request_id()); !status.ok()) {
-    return Finish(context, status);
-  }
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  // `response` and `reactor` live until Finish.
-  PoolDone answer = [this, reactor, response, key = *key](const absl::StatusOr<PoolView>& pool) {
-    const supervisor::SnapshotPtr snapshot = fleet_.Snapshot();  // shows the change
-    const supervisor::WorkerView* worker = supervisor::FindWorker(*snapshot, key);
-    if (pool.ok() && worker != nullptr) *response = ToMessage(*worker, clock_.Now());
-    reactor->Finish(ToGrpcStatus(pool.status()));
-  };
-  Run(
-      *context, *request, OriginOf(*request),
+  return Change(
+      context, *request, OriginOf(*request),
       [this, key = *key](Origin origin, PoolDone done) {
         fleet_.RestartWorker(key, std::move(origin), std::move(done));
       },
-      std::move(answer));
-  return reactor;
+      response);
 }
 
-template <typename Request>
+template <typename Request, typename Response>
 grpc::ServerUnaryReactor* FleetService::ChangeNamed(Context* context, const Request& request,
-                                                    Verb verb, v1::Pool* response) {
+                                                    Verb verb, Response* response) {
   absl::StatusOr<std::string> name = ParsePoolName("name", request.name());
   if (!name.ok()) return Finish(context, name.status());
   return Change(
@@ -330,6 +319,23 @@ grpc::ServerUnaryReactor* FleetService::Change(Context* context,
   // `response` and `reactor` live until Finish.
   PoolDone done = [this, reactor, response](absl::StatusOr<PoolView> pool) {
     if (pool.ok()) *response = ToMessage(*pool, clock_.Now());
+    reactor->Finish(ToGrpcStatus(pool.status()));
+  };
+  Run(*context, request, std::move(origin), std::move(perform), std::move(done));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FleetService::Change(Context* context,
+                                               const google::protobuf::Message& request,
+                                               Origin origin, Perform perform,
+                                               v1::Operation* response) {
+  if (const absl::Status status = CheckRequestId(origin.request_id); !status.ok()) {
+    return Finish(context, status);
+  }
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  // `response` and `reactor` live until Finish.
+  PoolDone done = [this, reactor, response](absl::StatusOr<PoolView> pool) {
+    if (pool.ok()) *response = ChangeMessage(*pool, *fleet_.Snapshot(), clock_.Now());
     reactor->Finish(ToGrpcStatus(pool.status()));
   };
   Run(*context, request, std::move(origin), std::move(perform), std::move(done));

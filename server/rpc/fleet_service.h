@@ -31,21 +31,29 @@ class FleetService final : public v1::FleetService::CallbackService {
   Unary* ListPools(Context* context, const v1::ListPoolsRequest* request,
                    v1::ListPoolsResponse* response) override;
   Unary* StartPool(Context* context, const v1::StartPoolRequest* request,
-                   v1::Pool* response) override;
+                   v1::Operation* response) override;
   Unary* StopPool(Context* context, const v1::StopPoolRequest* request,
-                  v1::Pool* response) override;
+                  v1::Operation* response) override;
   Unary* ResizePool(Context* context, const v1::ResizePoolRequest* request,
-                    v1::Pool* response) override;
+                    v1::Operation* response) override;
   Unary* PausePool(Context* context, const v1::PausePoolRequest* request,
                    v1::Pool* response) override;
   Unary* ResumePool(Context* context, const v1::ResumePoolRequest* request,
                     v1::Pool* response) override;
   Unary* DrainPool(Context* context, const v1::DrainPoolRequest* request,
-                   v1::Pool* response) override;
+                   v1::Operation* response) override;
   Unary* RestartPool(Context* context, const v1::RestartPoolRequest* request,
-                     v1::Pool* response) override;
+                     v1::Operation* response) override;
   Unary* RestartWorker(Context* context, const v1::RestartWorkerRequest* request,
-                       v1::Worker* response) override;
+                       v1::Operation* response) override;
+  Unary* GetOperation(Context* context, const v1::GetOperationRequest* request,
+                      v1::Operation* response) override;
+  Unary* ListOperations(Context* context, const v1::ListOperationsRequest* request,
+                        v1::ListOperationsResponse* response) override;
+  Unary* WaitOperation(Context* context, const v1::WaitOperationRequest* request,
+                       v1::Operation* response) override;
+  Unary* CancelOperation(Context* context, const v1::CancelOperationRequest* request,
+                         v1::Operation* response) override;
   Unary* GetWorker(Context* context, const v1::GetWorkerRequest* request,
                    v1::Worker* response) override;
   Unary* ListWorkers(Context* context, const v1::ListWorkersRequest* request,
@@ -74,13 +82,16 @@ class FleetService final : public v1::FleetService::CallbackService {
   // A change of which the pool's name says all.
   using Verb = void (supervisor::FleetControl::*)(std::string, supervisor::Origin,
                                                   supervisor::PoolDone);
-  template <typename Request>
-  Unary* ChangeNamed(Context* context, const Request& request, Verb verb, v1::Pool* response);
+  template <typename Request, typename Response>
+  Unary* ChangeNamed(Context* context, const Request& request, Verb verb, Response* response);
 
   using Perform = absl::AnyInvocable<void(supervisor::Origin, supervisor::PoolDone) &&>;
-  // Performs a change once per request id and finishes the call with the pool.
+  // Performs a change once per request id and finishes the call with the pool, or with what was
+  // begun.
   Unary* Change(Context* context, const google::protobuf::Message& request,
                 supervisor::Origin origin, Perform perform, v1::Pool* response);
+  Unary* Change(Context* context, const google::protobuf::Message& request,
+                supervisor::Origin origin, Perform perform, v1::Operation* response);
 
   // The same, finished by `answer`.
   void Run(const Context& context, const google::protobuf::Message& request,

@@ -94,6 +94,7 @@ supervisor::PoolView AsAnswered(const record::AnsweredRequest& request,
   view.max = wish.sizes.max;
   view.state = supervisor::StateOf(wish.state);
   view.etag = request.etag;
+  view.operation = supervisor::FindOperation(snapshot, request.operation);
   return view;
 }
 

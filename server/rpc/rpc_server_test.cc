@@ -136,12 +136,12 @@ TEST_F(RpcServerTest, DrainsWithinTheTimeThatIsGivenOrTwoMinutes) {
   Start();
   v1::DrainPoolRequest request;
   request.set_name("pools/flush");
-  v1::Pool answer;
+  v1::Operation answer;
   grpc::ClientContext contexts[4];
   ASSERT_TRUE(fleet_stub_->DrainPool(&contexts[0], request, &answer).ok());
   request.mutable_timeout()->set_seconds(90);
   ASSERT_TRUE(fleet_stub_->DrainPool(&contexts[1], request, &answer).ok());
-  EXPECT_EQ(answer.name(), "pools/flush");
+  EXPECT_EQ(answer.target(), "pools/flush");
   request.mutable_timeout()->set_seconds(std::numeric_limits<int64_t>::max());
   ASSERT_TRUE(fleet_stub_->DrainPool(&contexts[2], request, &answer).ok());
   EXPECT_THAT(fleet_.verbs(),
@@ -236,6 +236,7 @@ TEST_F(RpcServerTest, RefusalsCarryAStableReason) {
   });
   Start();
   v1::Pool pool;
+  v1::Operation operation;
   v1::GetPoolRequest unknown;
   unknown.set_name("pools/none");
   v1::ResizePoolRequest resize;
@@ -243,7 +244,7 @@ TEST_F(RpcServerTest, RefusalsCarryAStableReason) {
   grpc::ClientContext first, second, third;
 
   const grpc::Status not_found = fleet_stub_->GetPool(&first, unknown, &pool);
-  const grpc::Status refused = fleet_stub_->ResizePool(&second, resize, &pool);
+  const grpc::Status refused = fleet_stub_->ResizePool(&second, resize, &operation);
   const grpc::Status malformed = fleet_stub_->GetPool(&third, {}, &pool);
 
   EXPECT_EQ(not_found.error_code(), grpc::StatusCode::NOT_FOUND);
@@ -269,7 +270,7 @@ TEST_F(RpcServerTest, PassesAResizeOnOncePerRequestId) {
   request.set_max(9);
   request.set_etag("7");
   request.set_request_id("r1");
-  v1::Pool first, second;
+  v1::Operation first, second;
   grpc::ClientContext contexts[2];
 
   ASSERT_TRUE(fleet_stub_->ResizePool(&contexts[0], request, &first).ok());
@@ -279,7 +280,8 @@ TEST_F(RpcServerTest, PassesAResizeOnOncePerRequestId) {
   EXPECT_EQ(seen.desired, 3);
   EXPECT_EQ(seen.max, 9);
   EXPECT_EQ(seen.min, std::nullopt);
-  EXPECT_EQ(second.desired(), 3);
+  EXPECT_EQ(second.pool().desired(), 3);
+  EXPECT_EQ(second.name(), first.name());
 }
 
 TEST_F(RpcServerTest, WatchTellsChangesAndEndsWithItsReader) {

@@ -108,7 +108,7 @@ void Supervisor::Core::TakeNext() {
       view.min = wished.min;
       view.max = wished.max;
       wanted.done(std::move(view));
-    } else if (parts_.recorder == nullptr) {
+    } else if (Draft(wanted, *event); parts_.recorder == nullptr) {
       Finish(std::move(wanted), *std::move(event));
     } else {
       Record(std::move(wanted), *std::move(event));
@@ -125,6 +125,7 @@ absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const 
         absl::StatusCode::kAborted, "ETAG_MISMATCH",
         absl::StrCat(fleet::PoolName(wanted.pool), ": has changed meanwhile; read it again"));
   }
+  if (wanted.cancels != 0) return PlanCancel(wanted, **pool);
   if (wanted.verb) {
     if (absl::Status status = CheckVerb(wanted, **pool); !status.ok()) return status;
     return *wanted.verb;
@@ -159,8 +160,8 @@ record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Eve
     if (configured.name == pool.name) change.pools[0].configured = ConfiguredSizes(configured);
   }
   if (!wanted.origin.request_id.empty()) {
-    change.request = {wanted.origin.request_id, wanted.origin.fingerprint, now, WishOf(wished),
-                      EtagOf(wished, etag_salt_)};
+    change.request = {wanted.origin.request_id, wanted.origin.fingerprint,  now,
+                      WishOf(wished),           EtagOf(wished, etag_salt_), wanted.number};
   }
   record::Event entry;
   entry.time = now;
@@ -172,11 +173,13 @@ record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Eve
   entry.after = WishText(wished);
   entry.outcome = "OK";
   change.events.push_back(std::move(entry));
+  change.operations = wanted.operations;
   return change;
 }
 
 void Supervisor::Core::Record(Wanted wanted, fleet::Event event) {
   is_recording_ = true;
+  operations_.Hold(wanted.operations);
   record::Change change = ToRecord(wanted, event);
   auto shared = std::make_shared<Wanted>(std::move(wanted));
   parts_.recorder->Commit(
@@ -190,6 +193,7 @@ void Supervisor::Core::Record(Wanted wanted, fleet::Event event) {
 
 void Supervisor::Core::OnRecorded(Wanted wanted, fleet::Event event, const absl::Status& status) {
   is_recording_ = false;
+  operations_.Hold({});
   WatchRecord();
   if (is_closed_) {
     // On record or not: whoever asks the next server with the same id learns it.
@@ -207,9 +211,14 @@ void Supervisor::Core::OnRecorded(Wanted wanted, fleet::Event event, const absl:
 }
 
 void Supervisor::Core::Finish(Wanted wanted, fleet::Event event) {
+  for (const record::Operation& operation : wanted.operations) operations_.Put(operation);
+  if (!wanted.operations.empty()) MarkChanged();
   Apply(std::move(event));
+  AnswerWaits();
   PublishNow();
-  wanted.done(ToView(*fleet::FindPool(fleet_, wanted.pool), fleet_, Around()));
+  PoolView view = ToView(*fleet::FindPool(fleet_, wanted.pool), fleet_, Around());
+  view.operation = operations_.View(wanted.number);
+  wanted.done(std::move(view));
 }
 
 void Supervisor::Core::Journal(record::Event event) {

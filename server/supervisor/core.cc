@@ -46,6 +46,8 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
                    TakeReports();
                    HandleEvents();
                  }),
+      operations_(parts.operations),
+      wait_timer_(parts.loop, [this] { AnswerWaits(); }),
       log_timer_(parts.loop, [this] { RetryLogs(); }),
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
@@ -61,6 +63,7 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       if (revision != parts.revisions.end()) pool.revision = revision->second;
     }
   }
+  ResumeOperations();
   discovery_.topic = config.input.topic;
   books_ = std::make_shared<ShardBooks>(
       parts.loop, parts.clock, parts.store,
@@ -85,6 +88,8 @@ void Supervisor::Core::Close() {
   gathering_.Stop();
   discovery_timer_.Stop();
   books_->Close();
+  wait_timer_.Stop();
+  AnswerWaits();
   EndReaders();
   processes_.clear();
   links_.clear();
@@ -120,6 +125,8 @@ void Supervisor::Core::HandleEvents() {
     if (!is_quiet) MarkChanged();
   }
   is_applying_ = false;
+  ResumeWorkerRestarts();
+  JudgeOperations();
   WatchRecord();
   ArmTick();
   CheckDrained();
@@ -355,6 +362,7 @@ void Supervisor::Core::ReadRegistry(int32_t partitions) {
 void Supervisor::Core::Drain(absl::AnyInvocable<void(absl::Status)> done) {
   drained_.push_back(std::move(done));
   Apply(fleet::ShutDown{});
+  AnswerWaits();  // with the server's end
 }
 
 void Supervisor::Core::CheckDrained() {

@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/mutex.h"
 #include "server/fleet/fleet.h"
+#include "server/supervisor/operations.h"
 #include "server/supervisor/shard_books.h"
 #include "server/supervisor/snapshot_builder.h"
 #include "server/supervisor/subscriptions.h"
@@ -27,6 +28,7 @@ inline constexpr Duration kReportGathering = std::chrono::milliseconds(20);
 inline constexpr int32_t kMaxWorkers = 1000;        // of a pool
 inline constexpr size_t kMaxWaitingChanges = 1000;  // more are refused
 inline constexpr size_t kMaxLogReaders = 64;
+inline constexpr size_t kMaxOperationWaits = 1000;
 inline constexpr Duration kLogPause = std::chrono::milliseconds(200);  // between looks at a log
 
 // Shared with tasks that are still posted when the Supervisor goes; after Close they only answer
@@ -47,6 +49,8 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done);
   void Restart(RestartRequest request, PoolDone done);
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done);
+  void CancelOperation(int64_t number, Origin origin, PoolDone done);
+  void WaitOperation(int64_t number, Duration timeout, OperationDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);
   void CaptureStacks(const fleet::WorkerKey& worker, CaptureDone done);
   void ReadLog(LogQuery query, LogDone done);
@@ -79,7 +83,11 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
     std::optional<ResizeRequest> resize{};  // else:
     std::optional<fleet::Event> verb{};
     std::optional<fleet::WorkerKey> worker{};  // the verb is about this one of the pool
+    int64_t cancels = 0;                       // instead of both: this operation
     std::string detail{};                      // for the journal
+    // What is to be said of operations when it is on record, and which of them is the answer.
+    std::vector<record::Operation> operations{};
+    int64_t number = 0;
     Origin origin{};
     PoolDone done{};
   };
@@ -87,6 +95,8 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void TakeNext();
   absl::StatusOr<fleet::Event> Plan(const Wanted& wanted) const;
   absl::Status CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const;
+  absl::StatusOr<fleet::Event> PlanCancel(const Wanted& wanted, const fleet::Pool& pool) const;
+  void Draft(Wanted& wanted, const fleet::Event& event) const;  // the operation that it begins
   void Refuse(Wanted wanted, const absl::Status& status);
   void Record(Wanted wanted, fleet::Event event);
   record::Change ToRecord(const Wanted& wanted, const fleet::Event& event) const;
@@ -94,6 +104,16 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void Finish(Wanted wanted, fleet::Event event);
   void Journal(record::Event event);  // nobody waits for it
   void JournalDeath(const fleet::WorkerKey& worker, Generation generation, fleet::Exited exit);
+  // A call that waits for an operation's end.
+  struct OperationWait {
+    int64_t number;
+    Instant deadline;
+    OperationDone done;
+  };
+  void ResumeOperations();
+  void ResumeWorkerRestarts();
+  void JudgeOperations();
+  void AnswerWaits();
   void WatchRecord();  // publishes when the record begins or ceases to be writable
 
   // Handles the event and all that follow from it.
@@ -153,6 +173,11 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   Timer gathering_;
   bool is_applying_ = false;
   bool is_closed_ = false;
+
+  OperationBook operations_;
+  std::vector<std::pair<fleet::WorkerKey, Generation>> worker_restarts_;  // to be asked for again
+  std::vector<OperationWait> waits_;
+  Timer wait_timer_;
 
   std::deque<Wanted> changes_;
   bool is_recording_ = false;       // a change is on its way to the disk

@@ -39,10 +39,12 @@ struct RestartRequest {
   Origin origin{};
 };
 
+// Changes that take time (all but Pause and Resume) begin an operation: `operation` in the answer.
 // The pool as it is wished for now (observed follows later), or why not; a Snapshot taken after the
 // answer shows the change. A refusal carries a stable
 // reason: see RefusalReason. Called once, on the loop's thread: do not block in it.
 using PoolDone = absl::AnyInvocable<void(absl::StatusOr<PoolView>)>;
+using OperationDone = absl::AnyInvocable<void(absl::StatusOr<OperationPtr>)>;
 using CaptureDone = absl::AnyInvocable<void(absl::StatusOr<StackReport>)>;
 using SnapshotListener = absl::AnyInvocable<void(SnapshotPtr)>;
 
@@ -89,6 +91,13 @@ class FleetControl {
   // At once, with a new restart budget. Answers with its pool. NOT_FOUND / WORKER_NOT_FOUND;
   // FAILED_PRECONDITION / WORKER_NOT_WANTED: it is going away.
   virtual void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) = 0;
+  // Puts the wish back as it was before the operation, or asks no more workers to restart (those
+  // that were asked go on). NOT_FOUND / OPERATION_NOT_FOUND; FAILED_PRECONDITION / OPERATION_ENDED,
+  // NOT_CANCELLABLE (a worker that ends already), WISH_CHANGED (by somebody else since).
+  virtual void CancelOperation(int64_t number, Origin origin, PoolDone done) = 0;
+  // Answers when the operation has ended, or at the timeout (kLongestOperationWait at most) with
+  // how it is then. NOT_FOUND / OPERATION_NOT_FOUND; RESOURCE_EXHAUSTED / TOO_MANY_WAITS.
+  virtual void WaitOperation(int64_t number, Duration timeout, OperationDone done) = 0;
   // Walks one shard, or all, and compares with the counters; answers on the loop's thread, which
   // may take minutes. What could not be told is in the answer. NOT_FOUND / SHARD_NOT_FOUND;
   // UNAVAILABLE / SHARDS_UNKNOWN (none are known yet); RESOURCE_EXHAUSTED / TOO_MANY_AUDITS.
@@ -103,6 +112,7 @@ class FleetControl {
 };
 
 inline constexpr Duration kLogWait = std::chrono::seconds(1);
+inline constexpr std::chrono::minutes kLongestOperationWait{10};
 
 // A status with a stable reason, for google.rpc.ErrorInfo.
 absl::Status Refusal(absl::StatusCode code, absl::string_view reason, absl::string_view message);

@@ -117,6 +117,7 @@ Surroundings Supervisor::Core::Around() const {
   around.sequence = sequence_;
   around.now = parts_.clock.Now();
   around.wall = parts_.clock.Wall();
+  around.operations = operations_.Views();
   around.etag_salt = etag_salt_;
   around.discovery = discovery_;
   around.start_times = start_times_;

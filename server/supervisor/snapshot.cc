@@ -23,4 +23,12 @@ const WorkerView* FindWorker(const FleetSnapshot& snapshot, const fleet::WorkerK
   return nullptr;
 }
 
+OperationPtr FindOperation(const FleetSnapshot& snapshot, int64_t number) {
+  if (snapshot.operations == nullptr) return nullptr;
+  for (const OperationPtr& operation : *snapshot.operations) {
+    if (operation->number == number) return operation;
+  }
+  return nullptr;
+}
+
 }  // namespace spillway::supervisor

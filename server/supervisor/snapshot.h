@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "config/config.h"
 #include "proto/wire/worker_report.h"
+#include "server/fleet/operation.h"
 #include "server/fleet/pool_drain.h"
 #include "server/fleet/pool_work.h"
 #include "server/fleet/types.h"
@@ -28,6 +29,21 @@ struct HealthView {
   Instant evidence_at;   // when the newest report came; age = now − this
 };
 
+// A change that outlasts the call that asked for it.
+struct OperationView {
+  int64_t number = 0;  // "operations/<number>"
+  fleet::OperationKind kind = fleet::OperationKind::kStartPool;
+  fleet::OperationState state = fleet::OperationState::kRunning;
+  std::string pool;
+  int32_t slot = -1;  // of the worker that it is about; -1: the pool
+  std::string actor;
+  WallTime begun, ended;  // ended: 0 while it runs
+  std::string detail;     // how far it is, or why it has ended so
+  // As last judged; of one that ended before this server began: empty.
+  std::vector<fleet::WorkerProgress> workers;
+};
+using OperationPtr = std::shared_ptr<const OperationView>;
+
 struct PoolView {
   std::string name;  // "flush"; resource name: fleet::PoolName
   wire::Role role = wire::Role::kIngest;
@@ -42,6 +58,7 @@ struct PoolView {
   std::optional<fleet::PoolDrain> drain{};      // the last one, under way or not
   WallTime drain_deadline{};                    // its
   std::optional<fleet::PoolRestart> restart{};  // the last one, under way or not
+  OperationPtr operation{};  // in the answer to a change: what it has begun. Null: nothing
 };
 
 // Where a shard's time went, in one worker.
@@ -112,6 +129,9 @@ struct FleetSnapshot {
   std::vector<WorkerView> workers;  // by pool, then slot
   std::vector<ShardView> shards;    // by number
   std::vector<Check> checks;
+  // Oldest first; those that run, and the newest that have ended. Shared between snapshots. Null:
+  // there are none.
+  std::shared_ptr<const std::vector<OperationPtr>> operations{};
 };
 
 using SnapshotPtr = std::shared_ptr<const FleetSnapshot>;
@@ -121,6 +141,7 @@ bool IsReady(const FleetSnapshot& snapshot);
 
 // Null if there is none of that name (without "pools/").
 const PoolView* FindPool(const FleetSnapshot& snapshot, absl::string_view name);
+OperationPtr FindOperation(const FleetSnapshot& snapshot, int64_t number);
 const WorkerView* FindWorker(const FleetSnapshot& snapshot, const fleet::WorkerKey& key);
 
 }  // namespace spillway::supervisor

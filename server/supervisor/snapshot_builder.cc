@@ -274,6 +274,7 @@ FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& aroun
   snapshot.time = around.wall;
   snapshot.at = around.now;
   snapshot.is_stopping = fleet.is_shutting_down;
+  snapshot.operations = around.operations;
   snapshot.shards = ShardViews(fleet, around);
   snapshot.checks.push_back(KafkaCheck(fleet, around));
   if (const auto check = RedisCheck(fleet, around)) snapshot.checks.push_back(*check);

@@ -27,6 +27,7 @@ struct Surroundings {
   uint64_t sequence = 0;
   Instant now;
   WallTime wall;
+  std::shared_ptr<const std::vector<OperationPtr>> operations{};
   uint64_t etag_salt = 0;  // differs from record to record
   DiscoveryView discovery;
   std::map<fleet::WorkerKey, WallTime> start_times;  // of processes

@@ -87,6 +87,19 @@ void Supervisor::RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone 
   });
 }
 
+void Supervisor::CancelOperation(int64_t number, Origin origin, PoolDone done) {
+  core_->loop().Post(
+      [core = core_, number, origin = std::move(origin), done = std::move(done)]() mutable {
+        core->CancelOperation(number, std::move(origin), std::move(done));
+      });
+}
+
+void Supervisor::WaitOperation(int64_t number, Duration timeout, OperationDone done) {
+  core_->loop().Post([core = core_, number, timeout, done = std::move(done)]() mutable {
+    core->WaitOperation(number, timeout, std::move(done));
+  });
+}
+
 void Supervisor::Audit(std::optional<ShardId> shard, AuditDone done) {
   core_->loop().Post([core = core_, shard, done = std::move(done)]() mutable {
     core->Audit(shard, std::move(done));

@@ -40,6 +40,7 @@ struct Parts {
   std::map<std::string, uint64_t> revisions{};
   // and are told from those of another record by this: both make an etag.
   uint64_t record_identity = 0;
+  std::vector<record::Operation> operations{};  // of earlier servers: those that run go on
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and
@@ -69,6 +70,8 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done) override;
   void Restart(RestartRequest request, PoolDone done) override;
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) override;
+  void CancelOperation(int64_t number, Origin origin, PoolDone done) override;
+  void WaitOperation(int64_t number, Duration timeout, OperationDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;
   void CaptureStacks(fleet::WorkerKey worker, CaptureDone done) override;
   void ReadLog(LogQuery query, LogDone done) override;

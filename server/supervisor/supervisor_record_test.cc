@@ -26,6 +26,7 @@ class SupervisorRecordTest : public ::testing::Test {
     parts.wishes = std::move(wishes);
     parts.revisions = std::move(revisions);
     parts.record_identity = 77;
+    parts.operations = operations_;
     supervisor_ = std::make_unique<Supervisor>(testing::FlushPool(1), parts);
     supervisor_->Begin();
   }
@@ -64,6 +65,7 @@ class SupervisorRecordTest : public ::testing::Test {
   std::unique_ptr<record::Recorder> recorder_;
   std::unique_ptr<Supervisor> supervisor_;
   SnapshotPtr snapshot_;
+  std::vector<record::Operation> operations_;  // what an earlier server has recorded
 };
 
 TEST_F(SupervisorRecordTest, AnAnsweredChangeIsOnRecordWithAllThatBelongsToIt) {
@@ -108,6 +110,101 @@ TEST_F(SupervisorRecordTest, AnEtagIsHonouredAfterARestartAndByEveryVerb) {
   const auto paused = act(view->etag, &Supervisor::Pause);
   ASSERT_TRUE(paused.ok()) << paused.status();
   EXPECT_NE(paused->etag, view->etag);
+}
+
+TEST_F(SupervisorRecordTest, AnOperationIsOnRecordWithItsWishAndEndsTheOneBefore) {
+  Begin();
+  const auto first = Await(Resize(3, "id-1"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_NE(first->operation, nullptr);
+  EXPECT_EQ(first->operation->state, fleet::OperationState::kRunning);
+  EXPECT_EQ(disk_.commits(), 1) << "nothing else is written for it";
+  EXPECT_EQ(disk_.state().requests[0].operation, 1);
+  const auto second = Await(Resize(4));
+  EXPECT_EQ(second->operation->number, 2);
+  EXPECT_EQ(disk_.commits(), 2);
+  const auto recorded = disk_.state().operations;
+  ASSERT_EQ(recorded.size(), 2u);
+  EXPECT_EQ(recorded[0].detail, "superseded by operations/2");
+  EXPECT_NE(recorded[0].ended.us, 0);
+  EXPECT_EQ(recorded[1].before.sizes.desired, 3);
+  SnapshotPtr snapshot = supervisor_->Snapshot();
+  EXPECT_EQ(FindOperation(*snapshot, 1)->state, fleet::OperationState::kCancelled);
+  EXPECT_EQ(FindOperation(*snapshot, 2)->state, fleet::OperationState::kRunning);
+}
+
+TEST_F(SupervisorRecordTest, CancellingPutsTheWishBackUnlessSomebodyHasChangedIt) {
+  Begin();
+  ASSERT_TRUE(Await(Resize(3)).ok());
+  auto ended = std::make_shared<OperationPtr>();
+  supervisor_->WaitOperation(1, std::chrono::minutes(1), [ended](absl::StatusOr<OperationPtr> at) {
+    if (at.ok()) *ended = *at;
+  });
+  const auto cancel = [&](int64_t number) {
+    auto answer = std::make_shared<Answer>();
+    supervisor_->CancelOperation(
+        number, {"tester"}, [answer](absl::StatusOr<PoolView> pool) { *answer = std::move(pool); });
+    return Await(answer);
+  };
+  const auto cancelled = cancel(1);
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->desired, 1);
+  EXPECT_EQ(cancelled->operation->detail, "cancelled by tester");
+  EXPECT_TRUE(Until([&] { return *ended != nullptr; }));
+  EXPECT_EQ((*ended)->state, fleet::OperationState::kCancelled);
+  EXPECT_EQ(disk_.state().pools[0].wish.sizes.desired, 1);
+  EXPECT_EQ(disk_.events().back().action, "CancelOperation");
+  EXPECT_EQ(RefusalReason(cancel(1).status()), "OPERATION_ENDED");
+  EXPECT_EQ(RefusalReason(cancel(9).status()), "OPERATION_NOT_FOUND");
+
+  ASSERT_TRUE(Await(Resize(3)).ok());
+  auto paused = std::make_shared<Answer>();
+  supervisor_->Pause("flush", {},
+                     [paused](absl::StatusOr<PoolView> pool) { *paused = std::move(pool); });
+  const auto view = Await(paused);
+  EXPECT_EQ(view->operation, nullptr) << "a pause is at once";
+  EXPECT_EQ(RefusalReason(cancel(2).status()), "WISH_CHANGED");
+}
+
+TEST_F(SupervisorRecordTest, ARestartOfAPoolGoesOnAfterTheServersEnd) {
+  Begin();
+  auto answer = std::make_shared<Answer>();
+  supervisor_->Restart({.pool = "flush"},
+                       [answer](absl::StatusOr<PoolView> pool) { *answer = std::move(pool); });
+  ASSERT_TRUE(Await(answer).ok());
+  const record::State state = disk_.state();
+  ASSERT_EQ(state.operations.size(), 1u);
+  EXPECT_EQ(state.operations[0].replaced.size(), 1u);
+  End();
+  operations_ = state.operations;
+  Begin({state.pools[0].wish});
+  snapshot_ = supervisor_->Snapshot();
+  const PoolView* pool = FindPool(*snapshot_, "flush");
+  ASSERT_TRUE(pool->restart.has_value());
+  EXPECT_EQ(pool->restart->number, 1u);
+  EXPECT_EQ(pool->restart->state, fleet::PoolRestart::State::kUnderWay);
+  EXPECT_EQ(FindOperation(*snapshot_, 1)->state, fleet::OperationState::kRunning);
+}
+
+// A machine that was started anew: the lock files, and with them the generations, are gone.
+TEST_F(SupervisorRecordTest, ARestartOfAWorkerEndsAlsoWhereGenerationsWereForgotten) {
+  record::Operation restart;
+  restart.number = 4;
+  restart.kind = static_cast<int32_t>(fleet::OperationKind::kRestartWorker);
+  restart.pool = "flush";
+  restart.slot = 0;
+  restart.generation = 9;
+  operations_ = {restart};
+  Begin();
+  ASSERT_TRUE(Until([this] {
+    snapshot_ = supervisor_->Snapshot();
+    return FindWorker(*snapshot_, {"flush", 0}) != nullptr;
+  }));
+  EXPECT_EQ(FindWorker(*snapshot_, {"flush", 0})->generation, Generation{9});
+  const OperationPtr operation = FindOperation(*snapshot_, 4);
+  EXPECT_EQ(operation->state, fleet::OperationState::kRunning);
+  ASSERT_EQ(operation->workers.size(), 1u);
+  EXPECT_EQ(operation->workers[0].phase, fleet::WorkerPhase::kStarting);
 }
 
 TEST_F(SupervisorRecordTest, NothingIsDoneNorAnsweredBeforeItIsOnRecord) {

@@ -1,22 +1,8 @@
-// `spillway` against a real server over a fake fleet: every verb, every form, every exit code.
-#include "client/command_line.h"
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
+// Every verb, every form, every exit code.
 #include <atomic>
-#include <filesystem>
 #include <fstream>
-#include <sstream>
-#include <thread>
 
-#include "buffer/ledger.h"
-#include "server/rpc/rpc_server.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_fleet.h"
-#include "tests/support/memory_record_store.h"
-#include "tests/support/sample_fleet.h"
+#include "tests/client/command_line_fixture.h"
 
 namespace spillway::client {
 namespace {
@@ -24,108 +10,6 @@ namespace {
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-struct Result {
-  ExitCode code = kExitFailed;
-  std::string out, err;
-};
-
-class CommandLineTest : public ::testing::Test {
- protected:
-  CommandLineTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "spillway-XXXXXX").string();
-    directory_ = mkdtemp(pattern.data());
-    config::Server config;
-    config.api = "unix:" + directory_ + "/api.sock";
-    config.gateway = "unix:" + directory_ + "/gateway.sock";
-    server_address_ = config.api;
-    fleet_.Publish(SampleFleet(clock_.Now()));
-    fleet_.OnAudit([](std::optional<ShardId>) { return std::vector{SampleAudit(0)}; });
-    fleet_.OnCaptureStacks([](const fleet::WorkerKey&) {
-      return supervisor::StackReport{
-          "", "epoll_wait <- main",
-          "process 41\nthread 41 worker (S)\n    0x1f epoll_wait in libc.so.6\n",
-          "/run/spillway/stacks/flush-0-g1-5.txt"};
-    });
-    fleet_.OnReadLog([](const supervisor::LogQuery&) {
-      return supervisor::LogPage{{"info  worker starts", "info  Redis is connected"}, 40};
-    });
-    WriteHistory();
-    auto server = rpc::RpcServer::Start(config, {"test", "127.0.0.1:7480"},
-                                        {fleet_, fleet_, clock_, &recorder_});
-    if (server.ok()) server_ = *std::move(server);
-  }
-  ~CommandLineTest() override {
-    server_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-  void SetUp() override { ASSERT_NE(server_, nullptr); }
-
-  // A resize, its refusal, and the end of a worker.
-  void WriteHistory() {
-    record::Change change;
-    change.events.resize(3);
-    for (record::Event& event : change.events) {
-      event.time = clock_.Wall();
-      event.actor = "ipv4:127.0.0.1:40312 spillway/0.1.0 (alice)";
-      event.action = "ResizePool";
-      event.target = "pools/flush";
-      event.outcome = "OK";
-    }
-    change.events[0].before = "desired 1, min 1, max 8, RUNNING";
-    change.events[0].after = "desired 3, min 1, max 8, RUNNING";
-    change.events[1].after = "desired 99";
-    change.events[1].outcome = "OUT_OF_RANGE";
-    change.events[1].detail = "desired: 99: expected from 1 to 8";
-    change.events[2].actor = "spillwayd";
-    change.events[2].action = "worker killed";
-    change.events[2].target = "pools/flush/workers/1";
-    change.events[2].detail = "it did not end by itself";
-    change.deaths.resize(2);
-    for (record::Death& death : change.deaths) {
-      death.time = clock_.Wall();
-      death.pool = "flush";
-      death.slot = 1;
-      death.pid = 4711;
-      death.generation = {3};
-      death.kind = record::EndKind::kSignaled;
-      death.value = 9;
-      death.reason = "SILENT: no report for 15 s; killed by SIGKILL 61 s after its start";
-      death.last_lines = {"first line", "last line"};
-    }
-    change.deaths[1].pool = "ingest";
-    change.deaths[1].kind = record::EndKind::kExited;
-    change.deaths[1].value = 0;
-    change.deaths[1].is_expected = true;
-    change.deaths[1].reason = "exited with 0 3.0 s after its start";
-    change.deaths[1].last_lines.clear();
-    EXPECT_TRUE(disk_.Commit(change).ok());
-  }
-
-  Result Run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--server", server_address_});
-    std::ostringstream out, err;
-    Result result;
-    result.code = RunCommandLine(arguments, {out, err});
-    result.out = out.str();
-    result.err = err.str();
-    return result;
-  }
-
-  // Everything healthy and every shard in its place.
-  supervisor::FleetSnapshot Settled() {
-    supervisor::FleetSnapshot fleet = HealthyFleet(clock_.Now());
-    fleet.shards[1].flush_worker = fleet.shards[1].flush_worker_desired;
-    return fleet;
-  }
-
-  std::string directory_, server_address_;
-  FakeClock clock_;
-  FakeFleet fleet_;
-  testing::RecordDisk disk_;
-  record::Recorder recorder_{std::make_unique<testing::MemoryRecordStore>(disk_), clock_};
-  std::unique_ptr<rpc::RpcServer> server_;
-};
 
 // Compares with golden/NAME. To write it anew, delete it and run the test twice.
 void ExpectGolden(const std::string& name, const std::string& actual) {
@@ -174,6 +58,9 @@ INSTANTIATE_TEST_SUITE_P(
             GoldenRow{"restart", {"restart", "flush"}},
             GoldenRow{"restart_worker", {"restart", "flush/0"}},
             GoldenRow{"resize", {"resize", "flush", "2"}},
+            GoldenRow{"operations", {"operations", "list"}},
+            GoldenRow{"get_operation", {"get", "operations", "4"}},
+            GoldenRow{"operations_wait", {"operations", "wait", "4"}},
             GoldenRow{"wait", {"wait", "ingest", "--for", "healthy"}},
             GoldenRow{"audit", {"audit"}}, GoldenRow{"stacks", {"stacks", "flush/0"}},
             GoldenRow{"logs", {"logs", "flush/0", "-n", "2"}}, GoldenRow{"events", {"events"}},
@@ -295,6 +182,7 @@ TEST_F(CommandLineTest, HelpHasExamplesAndEndsWell) {
                                                     {"restart", "--help"},
                                                     {"pause", "--help"},
                                                     {"drain", "--help"},
+                                                    {"operations", "--help"},
                                                     {"wait", "--help"}}) {
     const Result result = Run(arguments);
     EXPECT_EQ(result.code, kExitDone);
@@ -399,195 +287,6 @@ TEST_F(CommandLineTest, AnAbsentServerIsUnreachableForEveryVerb) {
     EXPECT_EQ(result.code, kExitUnreachable) << ::testing::PrintToString(arguments);
     EXPECT_THAT(result.err, HasSubstr("no server at unix:"));
   }
-}
-
-TEST_F(CommandLineTest, ResizePassesItsOptionsOn) {
-  supervisor::ResizeRequest seen;
-  fleet_.OnResize([&](const supervisor::ResizeRequest& request) -> FakeFleet::ChangeResult {
-    seen = request;
-    return HealthyFleet(clock_.Now()).pools[1];
-  });
-
-  EXPECT_EQ(Run({"resize", "pools/flush", "12", "--max", "16", "--dry-run", "--wait"}).code,
-            kExitDone);
-
-  EXPECT_EQ(seen.pool, "flush");
-  EXPECT_EQ(seen.desired, 12);
-  EXPECT_EQ(seen.max, 16);
-  EXPECT_EQ(seen.min, std::nullopt);
-  EXPECT_TRUE(seen.validate_only);
-}
-
-TEST_F(CommandLineTest, ResizeWaitsUntilTheFleetHasTheNewSize) {
-  fleet_.Publish(Settled());
-  std::thread change;
-  fleet_.OnResize([&](const supervisor::ResizeRequest&) -> FakeFleet::ChangeResult {
-    supervisor::FleetSnapshot next = Settled();
-    next.pools[1].desired = 3;
-    fleet_.Publish(next);  // wanted, not there yet
-    change = std::thread([this, next]() mutable {
-      next.pools[1].observed = next.pools[1].ready = 3;
-      // The command watches once it has shown the first state.
-      while (fleet_.subscriptions() == 0) std::this_thread::yield();
-      fleet_.Publish(next);
-    });
-    return next.pools[1];
-  });
-
-  const Result result = Run({"resize", "flush", "3", "--wait", "--timeout", "20s"});
-  change.join();
-
-  EXPECT_EQ(result.code, kExitDone) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("flush: 3 of 3 ready, 3 running, HEALTHY\n"));
-  EXPECT_THAT(result.out, HasSubstr("flush  flush  RUNNING  3        3      HEALTHY"));
-}
-
-TEST_F(CommandLineTest, RestartPassesItsOptionsOnAndWaitsForItsOwnNumber) {
-  supervisor::RestartRequest seen;
-  supervisor::FleetSnapshot done = Settled();
-  done.pools[1].restart.emplace();
-  done.pools[1].restart->number = 3;
-  done.pools[1].restart->state = fleet::PoolRestart::State::kDone;
-  done.pools[1].restart->replaced = 2;
-  fleet_.OnRestart([&](const supervisor::RestartRequest& request) -> FakeFleet::ChangeResult {
-    seen = request;
-    fleet_.Publish(done);
-    return done.pools[1];
-  });
-
-  const Result result =
-      Run({"restart", "flush", "--failed", "--max-unavailable", "2", "--wait", "-o", "wide"});
-
-  EXPECT_EQ(result.code, kExitDone) << result.err;
-  EXPECT_EQ(seen.pool, "flush");
-  EXPECT_EQ(seen.scope, fleet::RestartScope::kFailed);
-  EXPECT_EQ(seen.max_unavailable, 2);
-  EXPECT_EQ(result.err, "flush: 2 of 2 replaced\n");
-  EXPECT_THAT(result.out, HasSubstr("restart DONE, 2 of 2 replaced"));
-}
-
-TEST_F(CommandLineTest, AHaltedRestartFailsWithItsReason) {
-  supervisor::FleetSnapshot halted = Settled();
-  halted.pools[1].restart.emplace();
-  halted.pools[1].restart->number = 1;
-  halted.pools[1].restart->state = fleet::PoolRestart::State::kHalted;
-  halted.pools[1].restart->waiting[1] = Generation{1};
-  halted.pools[1].restart->detail = "pools/flush/workers/0 is CRASH_LOOP: exited with 1";
-  fleet_.OnRestart([&](const supervisor::RestartRequest&) -> FakeFleet::ChangeResult {
-    fleet_.Publish(halted);
-    return halted.pools[1];
-  });
-
-  const Result result = Run({"restart", "flush", "--wait"});
-
-  EXPECT_EQ(result.code, kExitFailed);
-  EXPECT_EQ(result.err,
-            "spillway: HALTED: flush: 0 of 1 replaced, pools/flush/workers/0 is CRASH_LOOP: "
-            "exited with 1\n");
-}
-
-TEST_F(CommandLineTest, RestartOfAWorkerAndPausesReachTheFleet) {
-  EXPECT_EQ(Run({"restart", "pools/flush/workers/0"}).code, kExitDone);
-  EXPECT_EQ(Run({"restart", "flush/0", "--wait"}).code, kExitDone);
-  EXPECT_EQ(Run({"pause", "flush"}).code, kExitDone);
-  EXPECT_EQ(Run({"resume", "flush", "--wait"}).code, kExitDone);
-  EXPECT_THAT(fleet_.verbs(), ::testing::ElementsAre("restart flush/0", "restart flush/0",
-                                                     "pause flush", "resume flush"));
-}
-
-TEST_F(CommandLineTest, PauseWaitsUntilNothingIsInFlight) {
-  supervisor::FleetSnapshot paused = Settled();
-  paused.pools[1].state = fleet::PoolState::kPaused;
-  paused.pools[1].paused = 2;
-  fleet_.Publish(paused);
-  EXPECT_EQ(Run({"pause", "flush", "--wait", "--timeout", "50ms"}).code, kExitTimedOut);
-  for (auto& shard : paused.shards) {
-    if (shard.flush) shard.flush->in_flight = 0;
-  }
-  fleet_.Publish(paused);
-
-  const Result result = Run({"pause", "flush", "--wait"});
-
-  EXPECT_EQ(result.code, kExitDone);
-  EXPECT_EQ(result.err, "flush: PAUSED, 2 of 2 paused, 0 parts in flight\n");
-  EXPECT_EQ(Run({"wait", "flush", "--for", "healthy"}).code, kExitRefused);
-}
-
-TEST_F(CommandLineTest, TheTimeOutOfADrainIsItsDeadline) {
-  EXPECT_EQ(Run({"drain", "flush", "--timeout", "90s"}).code, kExitDone);
-  EXPECT_THAT(fleet_.verbs(), ::testing::ElementsAre("drain flush 90 s"));
-}
-
-TEST_F(CommandLineTest, ADrainTellsWhatRemainsAndHowItEnded) {
-  using State = fleet::PoolDrain::State;
-  const auto ended = [&](State state, std::vector<fleet::Remainder> remaining) {
-    supervisor::FleetSnapshot snapshot = Settled();
-    fleet::PoolDrain drain;
-    drain.state = state;
-    drain.remaining = std::move(remaining);
-    snapshot.pools[1].drain = drain;
-    fleet_.Publish(snapshot);
-    return Run({"drain", "flush", "--wait"});
-  };
-  const fleet::Remainder part{ShardId{7}, fleet::WorkerKey{"flush", 0}, 12, 0, "waits for Kafka"};
-  const fleet::Remainder whole{{}, fleet::WorkerKey{"flush", 1}, 0, 0, "is CRASH_LOOP: exited"};
-
-  const Result done = ended(State::kDone, {});
-  EXPECT_EQ(done.code, kExitDone);
-  EXPECT_EQ(done.err, "flush: nothing remains\n");
-  const Result late = ended(State::kTimedOut, {whole, part});
-  EXPECT_EQ(late.code, kExitTimedOut);
-  EXPECT_EQ(
-      late.err,
-      "spillway: its time is up: flush: 2 remain: flush/1: is CRASH_LOOP: exited; shards/7 at "
-      "flush/0: 12 parts, waits for Kafka\n");
-  const Result cancelled = ended(State::kCancelled, {part});
-  EXPECT_EQ(cancelled.code, kExitFailed);
-  EXPECT_THAT(cancelled.err, HasSubstr("cancelled by another verb"));
-}
-
-TEST_F(CommandLineTest, StopWaitsUntilNoProcessIsLeft) {
-  supervisor::FleetSnapshot stopped = Settled();
-  stopped.pools[1].state = fleet::PoolState::kStopped;
-  stopped.pools[1].observed = stopped.pools[1].ready = 0;
-  fleet_.OnStop([&](const std::string&) -> FakeFleet::ChangeResult {
-    fleet_.Publish(stopped);
-    return stopped.pools[1];
-  });
-
-  const Result result = Run({"stop", "flush", "--wait", "-o", "json"});
-
-  EXPECT_EQ(result.code, kExitDone);
-  EXPECT_EQ(result.err, "flush: STOPPED, 0 still running\n");
-  EXPECT_THAT(result.out, HasSubstr("\"state\": \"POOL_STATE_STOPPED\""));
-}
-
-TEST_F(CommandLineTest, WaitingEndsEarlyWhenItIsInVain) {
-  const Result result = Run({"start", "flush", "--wait", "--timeout", "1h"});
-
-  EXPECT_EQ(result.code, kExitFailed);
-  EXPECT_EQ(result.err, "spillway: flush/1: in CRASH_LOOP: exited with 1 after 0.2 s\n");
-}
-
-TEST_F(CommandLineTest, WaitingTimesOutSayingHowFarItWas) {
-  fleet_.Publish(Settled());
-
-  const Result result = Run({"wait", "flush", "--for", "stopped", "--timeout", "50ms"});
-
-  EXPECT_EQ(result.code, kExitTimedOut);
-  EXPECT_EQ(result.err,
-            "flush: RUNNING, 2 still running\n"
-            "spillway: timed out after 0.05 s: flush: RUNNING, 2 still running\n");
-}
-
-TEST_F(CommandLineTest, OnATerminalProgressIsOneLine) {
-  fleet_.Publish(Settled());
-  std::ostringstream out, err;
-
-  RunCommandLine({"--server", server_address_, "wait", "flush", "--for", "healthy"},
-                 {out, err, true});
-
-  EXPECT_EQ(err.str(), "\rflush: 2 of 2 ready, 2 running, HEALTHY\x1b[K\n");
 }
 
 }  // namespace

@@ -92,6 +92,7 @@ class SpillwaydRecordTest : public testing::SpillwaydPlace {
   struct Answer {
     grpc::Status status;
     v1::Pool pool;
+    std::string operation{};
   };
   Answer Resize(int32_t desired, const std::string& id = "") {
     grpc::ClientContext context;
@@ -101,8 +102,23 @@ class SpillwaydRecordTest : public testing::SpillwaydPlace {
     request.set_desired(desired);
     request.set_request_id(id);
     Answer answer;
-    answer.status = stub_->ResizePool(&context, request, &answer.pool);
+    v1::Operation operation;
+    answer.status = stub_->ResizePool(&context, request, &operation);
+    answer.operation = operation.name();
+    answer.pool = operation.pool();
     return answer;
+  }
+  // As it is when it has ended, or after `timeout`.
+  v1::Operation Operation(const std::string& name, seconds timeout = seconds(0)) {
+    grpc::ClientContext context;
+    context.set_deadline(WallDeadline(kLimit));
+    v1::WaitOperationRequest request;
+    request.set_name(name);
+    request.mutable_timeout()->set_seconds(timeout.count());
+    v1::Operation operation;
+    const grpc::Status status = stub_->WaitOperation(&context, request, &operation);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return operation;
   }
   v1::ListEventsResponse Events() {
     grpc::ClientContext context;
@@ -172,7 +188,7 @@ TEST_F(SpillwaydRecordTest, AStoppedPoolStaysStopped) {
   grpc::ClientContext context;
   v1::StopPoolRequest request;
   request.set_name("pools/flush");
-  v1::Pool pool;
+  v1::Operation pool;
   ASSERT_TRUE(stub_->StopPool(&context, request, &pool).ok());
   Restart();
   EXPECT_EQ(Pool("flush")->state(), v1::POOL_STATE_STOPPED);
@@ -191,7 +207,7 @@ TEST_F(SpillwaydRecordTest, AnEtagReadBeforeARestartStillTellsWhetherTheWishHasC
     v1::StopPoolRequest request;
     request.set_name("pools/flush");
     request.set_etag(etag);
-    v1::Pool pool;
+    v1::Operation pool;
     return stub_->StopPool(&context, request, &pool).error_code();
   };
   EXPECT_EQ(stop(old), grpc::StatusCode::ABORTED);
@@ -210,6 +226,58 @@ TEST_F(SpillwaydRecordTest, ARepeatedRequestChangesNothingAfterARestart) {
   EXPECT_EQ(again.pool.etag(), first.pool.etag());
   EXPECT_EQ(Desired(), 2) << "and nothing changed";
   EXPECT_EQ(Resize(4, "first").status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+// The stand-ins never report: a resize up goes on for ever, and a stop ends by itself.
+TEST_F(SpillwaydRecordTest, AKillInTheMiddleLosesNoOperation) {
+  Start();
+  const Answer resize = Resize(3, "resize");
+  ASSERT_TRUE(resize.status.ok());
+  EXPECT_EQ(resize.operation, "operations/1");
+  Restart();
+  const v1::Operation running = Operation("operations/1");
+  EXPECT_EQ(running.state(), v1::OPERATION_STATE_RUNNING);
+  EXPECT_EQ(running.target(), "pools/flush");
+  EXPECT_THAT(running.detail(), HasSubstr("0 of 3 ready"));
+  EXPECT_TRUE(Until([&] { return Operation("operations/1").workers_size() == 3; }));
+  EXPECT_EQ(Resize(3, "resize").operation, "operations/1") << "a repeated request begins nothing";
+
+  grpc::ClientContext context;
+  v1::StopPoolRequest request;
+  request.set_name("pools/flush");
+  v1::Operation stop;
+  ASSERT_TRUE(stub_->StopPool(&context, request, &stop).ok());
+  EXPECT_EQ(stop.name(), "operations/2");
+  EXPECT_EQ(stop.pool().state(), v1::POOL_STATE_STOPPED);
+  Restart();
+  const v1::Operation stopped = Operation("operations/2", seconds(20));
+  EXPECT_EQ(stopped.state(), v1::OPERATION_STATE_SUCCEEDED) << stopped.DebugString();
+  const v1::Operation superseded = Operation("operations/1");
+  EXPECT_EQ(superseded.state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(superseded.detail(), "superseded by operations/2");
+  EXPECT_TRUE(superseded.has_end_time());
+}
+
+TEST_F(SpillwaydRecordTest, ACancelledResizeIsAsItWasBeforeAlsoInTheNextServer) {
+  Start();
+  ASSERT_TRUE(Resize(3).status.ok());
+  Restart();
+  const auto cancel = [this] {
+    grpc::ClientContext context;
+    v1::CancelOperationRequest request;
+    request.set_name("operations/1");
+    v1::Operation operation;
+    const grpc::Status status = stub_->CancelOperation(&context, request, &operation);
+    return std::make_pair(status.error_code(), operation);
+  };
+  const auto [code, operation] = cancel();
+  EXPECT_EQ(code, grpc::StatusCode::OK);
+  EXPECT_EQ(operation.state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(operation.pool().desired(), 1);
+  EXPECT_EQ(cancel().first, grpc::StatusCode::FAILED_PRECONDITION) << "it has ended";
+  Restart();
+  EXPECT_EQ(Desired(), 1);
+  EXPECT_EQ(Operation("operations/1").state(), v1::OPERATION_STATE_CANCELLED);
 }
 
 // Built with failpoints: the moment between record and answer.

@@ -62,8 +62,8 @@ class SpillwaydResizeTest : public testing::SpillwaydPlace {
     request.set_name("pools/flush");
     request.set_desired(desired);
     request.set_request_id(std::to_string(++request_));
-    v1::Pool pool;
-    return stub_->ResizePool(&context, request, &pool);
+    v1::Operation operation;
+    return stub_->ResizePool(&context, request, &operation);
   }
 
   // Processes that the server has started and not reaped, zombies too.

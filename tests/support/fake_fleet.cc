@@ -126,6 +126,23 @@ FakeFleet::ChangeResult FakeFleet::Present(const std::string& pool) const {
                              "there is no pool \"" + pool + "\"");
 }
 
+FakeFleet::ChangeResult FakeFleet::WithOperation(ChangeResult pool, fleet::OperationKind kind,
+                                                 int32_t slot) {
+  if (!pool.ok() || pool->operation != nullptr) return pool;
+  supervisor::OperationView operation;
+  operation.number = 1;
+  operation.kind = kind;
+  operation.pool = pool->name;
+  operation.slot = slot;
+  operation.actor = "tester";
+  operation.begun = {1'700'000'000'000'000};
+  operation.detail = "1 of 2 ready";
+  MutexLock lock(&mutex_);
+  begun_ = operation;
+  pool->operation = std::make_shared<const supervisor::OperationView>(std::move(operation));
+  return pool;
+}
+
 void FakeFleet::Audit(std::optional<ShardId> shard, supervisor::AuditDone done) {
   std::function<AuditResult(std::optional<ShardId>)> answer;
   {
@@ -177,7 +194,8 @@ void FakeFleet::Resize(supervisor::ResizeRequest request, supervisor::PoolDone d
     ++changes_;
     answer = on_resize_;
   }
-  done(answer ? answer(request) : Present(request.pool));
+  done(WithOperation(answer ? answer(request) : Present(request.pool),
+                     fleet::OperationKind::kResizePool));
 }
 
 void FakeFleet::Start(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
@@ -187,7 +205,7 @@ void FakeFleet::Start(std::string pool, supervisor::Origin, supervisor::PoolDone
     ++changes_;
     answer = on_start_;
   }
-  done(answer ? answer(pool) : Present(pool));
+  done(WithOperation(answer ? answer(pool) : Present(pool), fleet::OperationKind::kStartPool));
 }
 
 void FakeFleet::Stop(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
@@ -197,7 +215,7 @@ void FakeFleet::Stop(std::string pool, supervisor::Origin, supervisor::PoolDone 
     ++changes_;
     answer = on_stop_;
   }
-  done(answer ? answer(pool) : Present(pool));
+  done(WithOperation(answer ? answer(pool) : Present(pool), fleet::OperationKind::kStopPool));
 }
 
 void FakeFleet::Pause(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
@@ -214,7 +232,7 @@ void FakeFleet::DrainPool(std::string pool, Duration timeout, supervisor::Origin
                           supervisor::PoolDone done) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout).count();
   Remember("drain " + pool + " " + std::to_string(seconds) + " s");
-  done(Present(pool));
+  done(WithOperation(Present(pool), fleet::OperationKind::kDrainPool));
 }
 
 void FakeFleet::Restart(supervisor::RestartRequest request, supervisor::PoolDone done) {
@@ -224,13 +242,50 @@ void FakeFleet::Restart(supervisor::RestartRequest request, supervisor::PoolDone
     ++changes_;
     answer = on_restart_;
   }
-  done(answer ? answer(request) : Present(request.pool));
+  done(WithOperation(answer ? answer(request) : Present(request.pool),
+                     fleet::OperationKind::kRestartPool));
 }
 
 void FakeFleet::RestartWorker(fleet::WorkerKey worker, supervisor::Origin,
                               supervisor::PoolDone done) {
   Remember("restart " + worker.pool + "/" + std::to_string(worker.slot));
-  done(Present(worker.pool));
+  done(WithOperation(Present(worker.pool), fleet::OperationKind::kRestartWorker, worker.slot));
+}
+
+void FakeFleet::WaitOperation(int64_t number, Duration, supervisor::OperationDone done) {
+  std::function<WaitResult(int64_t)> answer;
+  std::optional<supervisor::OperationView> begun;
+  {
+    MutexLock lock(&mutex_);
+    answer = on_wait_;
+    begun = begun_;
+  }
+  if (answer) return done(answer(number));
+  supervisor::OperationPtr operation = supervisor::FindOperation(*Snapshot(), number);
+  if (operation != nullptr) return done(std::move(operation));
+  if (begun && begun->number == number) {
+    begun->state = fleet::OperationState::kSucceeded;
+    return done(std::make_shared<const supervisor::OperationView>(*std::move(begun)));
+  }
+  done(
+      supervisor::Refusal(absl::StatusCode::kNotFound, "OPERATION_NOT_FOUND", "no such operation"));
+}
+
+void FakeFleet::OnWait(std::function<WaitResult(int64_t)> answer) {
+  MutexLock lock(&mutex_);
+  on_wait_ = std::move(answer);
+}
+
+void FakeFleet::CancelOperation(int64_t number, supervisor::Origin, supervisor::PoolDone done) {
+  Remember("cancel " + std::to_string(number));
+  const supervisor::OperationPtr operation = supervisor::FindOperation(*Snapshot(), number);
+  if (operation == nullptr) {
+    return done(supervisor::Refusal(absl::StatusCode::kNotFound, "OPERATION_NOT_FOUND",
+                                    "no such operation"));
+  }
+  ChangeResult pool = Present(operation->pool);
+  if (pool.ok()) pool->operation = operation;
+  done(std::move(pool));
 }
 
 void FakeFleet::Remember(const std::string& verb) {

@@ -32,8 +32,10 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void OnStop(std::function<ChangeResult(const std::string&)> answer);
   void OnRestart(std::function<ChangeResult(const supervisor::RestartRequest&)> answer);
   // Pause, Resume and RestartWorker answer with the pool as it is; who was asked for, in order:
-  // "pause flush", "resume flush", "drain flush 90 s", "restart flush/0".
+  // "pause flush", "resume flush", "drain flush 90 s", "restart flush/0", "cancel 7".
   std::vector<std::string> verbs() const;
+  using WaitResult = absl::StatusOr<supervisor::OperationPtr>;
+  void OnWait(std::function<WaitResult(int64_t)> answer);
   // What Audit answers; by default SHARDS_UNKNOWN.
   using AuditResult = absl::StatusOr<std::vector<supervisor::ShardAudit>>;
   void OnAudit(std::function<AuditResult(std::optional<ShardId>)> answer);
@@ -75,6 +77,11 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void Restart(supervisor::RestartRequest request, supervisor::PoolDone done) override;
   void RestartWorker(fleet::WorkerKey worker, supervisor::Origin origin,
                      supervisor::PoolDone done) override;
+  // Answers at once: as OnWait says, else as the snapshot has it, else what a change has begun, as
+  // SUCCEEDED.
+  void WaitOperation(int64_t number, Duration timeout, supervisor::OperationDone done) override;
+  void CancelOperation(int64_t number, supervisor::Origin origin,
+                       supervisor::PoolDone done) override;
   void Audit(std::optional<ShardId> shard, supervisor::AuditDone done) override;
   void CaptureStacks(fleet::WorkerKey worker, supervisor::CaptureDone done) override;
   void ReadLog(supervisor::LogQuery query, supervisor::LogDone done) override;
@@ -92,6 +99,8 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   };
   class FakeSubscription;
 
+  // An answer that says of no operation has begun operations/1.
+  ChangeResult WithOperation(ChangeResult pool, fleet::OperationKind kind, int32_t slot = -1);
   ChangeResult Present(const std::string& pool) const;
   void Remember(const std::string& verb);
 
@@ -106,6 +115,8 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   std::function<ChangeResult(const supervisor::RestartRequest&)> on_restart_
       ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> verbs_ ABSL_GUARDED_BY(mutex_);
+  std::optional<supervisor::OperationView> begun_ ABSL_GUARDED_BY(mutex_);
+  std::function<WaitResult(int64_t)> on_wait_ ABSL_GUARDED_BY(mutex_);
   std::function<AuditResult(std::optional<ShardId>)> on_audit_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> on_attach_
       ABSL_GUARDED_BY(mutex_);

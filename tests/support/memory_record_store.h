@@ -38,6 +38,7 @@ class RecordDisk {
     record::State state;
     for (const auto& [name, pool] : pools_) state.pools.push_back(pool);
     state.requests = requests_;
+    for (const auto& [number, operation] : operations_) state.operations.push_back(operation);
     return state;
   }
   std::vector<record::Event> events() const {  // oldest first
@@ -70,6 +71,13 @@ class RecordDisk {
       event.sequence = ++last_event_;
       events_.push_back(std::move(event));
     }
+    for (const record::Operation& operation : change.operations) {
+      operations_[operation.number] = operation;
+    }
+    for (auto it = operations_.begin(); it != operations_.end();) {
+      const bool is_old = it->first <= operations_.rbegin()->first - record::kMaxOperations;
+      it = it->second.state != 0 && is_old ? operations_.erase(it) : std::next(it);
+    }
     for (record::Death& death : change.deaths) {
       death.sequence = ++last_death_;
       deaths_.push_back(std::move(death));
@@ -95,6 +103,7 @@ class RecordDisk {
   std::vector<record::AnsweredRequest> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::Event> events_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::Death> deaths_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, record::Operation> operations_ ABSL_GUARDED_BY(mutex_);
   int64_t last_event_ ABSL_GUARDED_BY(mutex_) = 0, last_death_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

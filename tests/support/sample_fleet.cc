@@ -136,8 +136,34 @@ void Crash(WorkerView& worker) {
 
 }  // namespace
 
+// A resize that has been superseded, and a restart that has succeeded.
+std::shared_ptr<const std::vector<supervisor::OperationPtr>> Operations() {
+  supervisor::OperationView resize;
+  resize.number = 3;
+  resize.kind = fleet::OperationKind::kResizePool;
+  resize.state = fleet::OperationState::kCancelled;
+  resize.pool = "flush";
+  resize.actor = "ipv4:127.0.0.1:40312 spillway/0.1.0";
+  resize.begun = kStart;
+  resize.ended = {kStart.us + 2'000'000};
+  resize.detail = "superseded by operations/5";
+  supervisor::OperationView restart = resize;
+  restart.number = 4;
+  restart.kind = fleet::OperationKind::kRestartWorker;
+  restart.state = fleet::OperationState::kSucceeded;
+  restart.slot = 0;
+  restart.detail = "flush/0: READY, generation 4, made progress";
+  restart.workers = {
+      {{"flush", 0}, Generation{4}, fleet::WorkerPhase::kDone, 1, 1, "made progress"}};
+  return std::make_shared<const std::vector<supervisor::OperationPtr>>(
+      std::vector<supervisor::OperationPtr>{
+          std::make_shared<const supervisor::OperationView>(resize),
+          std::make_shared<const supervisor::OperationView>(restart)});
+}
+
 FleetSnapshot HealthyFleet(Instant now) {
   FleetSnapshot fleet;
+  fleet.operations = Operations();
   fleet.time = kStart;
   fleet.at = now;
   fleet.pools = {Pool("ingest", wire::Role::kIngest, 1, now),
