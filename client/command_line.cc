@@ -153,7 +153,6 @@ class Parser {
         ->check(CLI::NonNegativeNumber);
     app->add_option("--min", resize_.min, "Also change the lower bound");
     app->add_option("--max", resize_.max, "Also change the upper bound");
-    app->add_flag("--dry-run", resize_.dry_run, "Say what would be, change nothing");
     AddWaiting(*app);
     app->footer(
         "Examples:\n"
@@ -202,8 +201,12 @@ class Parser {
     });
     CLI::App* cancel = app->add_subcommand("cancel", "Put the wish back as it was before it");
     cancel->add_option("OPERATION", name_, "Its number")->required();
-    cancel->callback(
-        [this] { verb_ = [this](Session& session) { return CancelOperation(session, name_); }; });
+    AddDryRun(*cancel);
+    cancel->callback([this] {
+      verb_ = [this](Session& session) {
+        return CancelOperation(session, name_, waiting_.dry_run);
+      };
+    });
   }
 
   void AddAudit() {
@@ -305,7 +308,12 @@ class Parser {
         [this] { verb_ = [this](Session& session) { return Version(session, client_only_); }; });
   }
 
+  void AddDryRun(CLI::App& app) {
+    app.add_flag("--dry-run", waiting_.dry_run, "Say what would be, change nothing");
+  }
+
   void AddWaiting(CLI::App& app) {
+    AddDryRun(app);
     app.add_flag("--wait", waiting_.wait, "Wait until it is so, showing progress");
     AddTimeout(app);
   }

@@ -256,9 +256,10 @@ Answer<v1::Operation> ControlClient::WaitOperation(
   }
 }
 
-Answer<v1::Operation> ControlClient::CancelOperation(const std::string& name) {
+Answer<v1::Operation> ControlClient::CancelOperation(const std::string& name, bool dry_run) {
   v1::CancelOperationRequest request;
   request.set_name(name);
+  request.set_validate_only(dry_run);
   return Change(*fleet_, &v1::FleetService::Stub::CancelOperation, std::move(request), server_);
 }
 
@@ -291,33 +292,39 @@ Answer<grpc::health::v1::HealthCheckResponse> ControlClient::CheckHealth(
   return Call(*health_, &grpc::health::v1::Health::Stub::Check, request, server_);
 }
 
-Answer<v1::Operation> ControlClient::StartPool(const std::string& name) {
+Answer<v1::Operation> ControlClient::StartPool(const std::string& name, bool dry_run) {
   v1::StartPoolRequest request;
   request.set_name(name);
+  request.set_validate_only(dry_run);
   return Change(*fleet_, &v1::FleetService::Stub::StartPool, std::move(request), server_);
 }
 
-Answer<v1::Operation> ControlClient::StopPool(const std::string& name) {
+Answer<v1::Operation> ControlClient::StopPool(const std::string& name, bool dry_run) {
   v1::StopPoolRequest request;
   request.set_name(name);
+  request.set_validate_only(dry_run);
   return Change(*fleet_, &v1::FleetService::Stub::StopPool, std::move(request), server_);
 }
 
-Answer<v1::Pool> ControlClient::PausePool(const std::string& name) {
+Answer<v1::Pool> ControlClient::PausePool(const std::string& name, bool dry_run) {
   v1::PausePoolRequest request;
   request.set_name(name);
+  request.set_validate_only(dry_run);
   return Change(*fleet_, &v1::FleetService::Stub::PausePool, std::move(request), server_);
 }
 
-Answer<v1::Pool> ControlClient::ResumePool(const std::string& name) {
+Answer<v1::Pool> ControlClient::ResumePool(const std::string& name, bool dry_run) {
   v1::ResumePoolRequest request;
   request.set_name(name);
+  request.set_validate_only(dry_run);
   return Change(*fleet_, &v1::FleetService::Stub::ResumePool, std::move(request), server_);
 }
 
-Answer<v1::Operation> ControlClient::DrainPool(const std::string& name, Duration timeout) {
+Answer<v1::Operation> ControlClient::DrainPool(const std::string& name, Duration timeout,
+                                               bool dry_run) {
   v1::DrainPoolRequest request;
   request.set_name(name);
+  request.set_validate_only(dry_run);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
   request.mutable_timeout()->set_seconds(seconds.count());
   request.mutable_timeout()->set_nanos(static_cast<int32_t>(Duration(timeout - seconds).count()));
@@ -328,9 +335,10 @@ Answer<v1::Operation> ControlClient::RestartPool(v1::RestartPoolRequest request)
   return Change(*fleet_, &v1::FleetService::Stub::RestartPool, std::move(request), server_);
 }
 
-Answer<v1::Operation> ControlClient::RestartWorker(const std::string& name) {
+Answer<v1::Operation> ControlClient::RestartWorker(const std::string& name, bool dry_run) {
   v1::RestartWorkerRequest request;
   request.set_name(name);
+  request.set_validate_only(dry_run);
   return Change(*fleet_, &v1::FleetService::Stub::RestartWorker, std::move(request), server_);
 }
 

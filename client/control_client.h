@@ -66,17 +66,18 @@ class ControlClient {
   Answer<v1::Operation> WaitOperation(const std::string& name, Instant deadline,
                                       const std::function<void(const v1::Operation&)>& on_progress);
 
-  // Changes are sent again once, under the same request id, if the connection breaks.
-  Answer<v1::Operation> StartPool(const std::string& name);
-  Answer<v1::Operation> StopPool(const std::string& name);
-  Answer<v1::Pool> PausePool(const std::string& name);
-  Answer<v1::Pool> ResumePool(const std::string& name);
-  Answer<v1::Operation> DrainPool(const std::string& name, Duration timeout);
+  // Changes are sent again once, under the same request id, if the connection breaks. `dry_run`:
+  // only asks what would be.
+  Answer<v1::Operation> StartPool(const std::string& name, bool dry_run);
+  Answer<v1::Operation> StopPool(const std::string& name, bool dry_run);
+  Answer<v1::Pool> PausePool(const std::string& name, bool dry_run);
+  Answer<v1::Pool> ResumePool(const std::string& name, bool dry_run);
+  Answer<v1::Operation> DrainPool(const std::string& name, Duration timeout, bool dry_run);
   Answer<v1::Operation> RestartPool(v1::RestartPoolRequest request);
-  Answer<v1::Operation> RestartWorker(const std::string& name);
+  Answer<v1::Operation> RestartWorker(const std::string& name, bool dry_run);
   Answer<v1::Operation> ResizePool(v1::ResizePoolRequest request);
 
-  Answer<v1::Operation> CancelOperation(const std::string& name);
+  Answer<v1::Operation> CancelOperation(const std::string& name, bool dry_run);
 
   // Calls `on_change` with each answer of WatchFleet until it returns true (then kExitDone), or
   // `deadline` has passed (kExitTimedOut). If the stream breaks it is opened again, and begins with

@@ -15,8 +15,7 @@ constexpr Duration kDrainVerdict = std::chrono::seconds(10);
 // end.
 ExitCode Finish(Session& session, Answer<v1::Operation> answer, const Waiting& waiting) {
   if (!answer.ok()) return Fail(session, answer.error);
-  const bool has_begun = !answer.value.name().empty();  // else it was a dry run
-  const bool waits = waiting.wait && has_begun;
+  const bool waits = waiting.wait && !waiting.dry_run;
   if (waits) {
     answer = AwaitEnd(session, std::string(answer.value.name()), waiting.timeout);
     if (answer.ok()) answer.error = OutcomeOf(answer.value);
@@ -29,14 +28,18 @@ ExitCode Finish(Session& session, Answer<v1::Operation> answer, const Waiting& w
   } else {
     printer.Pools(operation, {operation.pool()});
   }
-  if (!waits) printer.Footer(OperationText(operation));
+  if (operation.has_plan()) {
+    printer.Footer(PlanText(operation.plan()));
+  } else if (!waits) {
+    printer.Footer(OperationText(operation));
+  }
   return kExitDone;
 }
 
 ExitCode Finish(Session& session, const Answer<v1::Pool>& answer, const Goal& goal,
                 const Waiting& waiting) {
   if (!answer.ok()) return Fail(session, answer.error);
-  if (waiting.wait) return WaitFor(session, goal, waiting.timeout);
+  if (waiting.wait && !waiting.dry_run) return WaitFor(session, goal, waiting.timeout);
   Printer(session.format, session.out).Pools(answer.value, {answer.value});
   return kExitDone;
 }
@@ -44,11 +47,11 @@ ExitCode Finish(Session& session, const Answer<v1::Pool>& answer, const Goal& go
 }  // namespace
 
 ExitCode StartPool(Session& session, const std::string& pool, const Waiting& waiting) {
-  return Finish(session, session.client.StartPool(PoolResource(pool)), waiting);
+  return Finish(session, session.client.StartPool(PoolResource(pool), waiting.dry_run), waiting);
 }
 
 ExitCode StopPool(Session& session, const std::string& pool, const Waiting& waiting) {
-  return Finish(session, session.client.StopPool(PoolResource(pool)), waiting);
+  return Finish(session, session.client.StopPool(PoolResource(pool), waiting.dry_run), waiting);
 }
 
 ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiting) {
@@ -57,24 +60,26 @@ ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiti
   request.set_desired(resize.desired);
   if (resize.min) request.set_min(*resize.min);
   if (resize.max) request.set_max(*resize.max);
-  request.set_validate_only(resize.dry_run);
+  request.set_validate_only(waiting.dry_run);
   return Finish(session, session.client.ResizePool(std::move(request)), waiting);
 }
 
 ExitCode PausePool(Session& session, const std::string& pool, const Waiting& waiting) {
-  return Finish(session, session.client.PausePool(PoolResource(pool)),
+  return Finish(session, session.client.PausePool(PoolResource(pool), waiting.dry_run),
                 {Goal::Kind::kPaused, PoolResource(pool), std::nullopt}, waiting);
 }
 
 ExitCode ResumePool(Session& session, const std::string& pool, const Waiting& waiting) {
-  return Finish(session, session.client.ResumePool(PoolResource(pool)),
+  return Finish(session, session.client.ResumePool(PoolResource(pool), waiting.dry_run),
                 {Goal::Kind::kResumed, PoolResource(pool), std::nullopt}, waiting);
 }
 
 ExitCode DrainPool(Session& session, const std::string& pool, const Waiting& waiting) {
   Waiting longer = waiting;
   longer.timeout += kDrainVerdict;
-  return Finish(session, session.client.DrainPool(PoolResource(pool), waiting.timeout), longer);
+  return Finish(session,
+                session.client.DrainPool(PoolResource(pool), waiting.timeout, waiting.dry_run),
+                longer);
 }
 
 ExitCode RestartPool(Session& session, const Restart& restart, const Waiting& waiting) {
@@ -82,6 +87,7 @@ ExitCode RestartPool(Session& session, const Restart& restart, const Waiting& wa
   request.set_name(PoolResource(restart.name));
   request.set_scope(restart.failed ? v1::RESTART_SCOPE_FAILED : v1::RESTART_SCOPE_ALL);
   if (restart.max_unavailable) request.set_max_unavailable(*restart.max_unavailable);
+  request.set_validate_only(waiting.dry_run);
   return Finish(session, session.client.RestartPool(std::move(request)), waiting);
 }
 
@@ -90,7 +96,9 @@ ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Wai
   if (restart.failed || restart.max_unavailable) {
     return Fail(session, {kExitUsage, "--failed and --max-unavailable are for a whole pool", ""});
   }
-  return Finish(session, session.client.RestartWorker(WorkerResource(restart.name)), waiting);
+  return Finish(session,
+                session.client.RestartWorker(WorkerResource(restart.name), waiting.dry_run),
+                waiting);
 }
 
 ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout) {

@@ -36,8 +36,9 @@ ExitCode GetPools(Session& session, const std::string& name);
 ExitCode GetWorkers(Session& session, const std::string& name);
 ExitCode GetShards(Session& session, const std::string& name);
 
-// Whether to wait for what was asked for, and how long.
+// Whether to wait for what was asked for, and how long; or only to say what would be.
 struct Waiting {
+  bool dry_run = false;
   bool wait = false;
   Duration timeout = std::chrono::minutes(2);
 };
@@ -49,7 +50,6 @@ struct Resize {
   std::string pool;
   int32_t desired = 0;
   std::optional<int32_t> min, max;
-  bool dry_run = false;
 };
 ExitCode ResizePool(Session& session, const Resize& resize, const Waiting& waiting);
 
@@ -70,7 +70,7 @@ ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Wai
 std::string OperationResource(const std::string& name);
 // `name` empty: the newest hundred, the newest last.
 ExitCode GetOperations(Session& session, const std::string& name);
-ExitCode CancelOperation(Session& session, const std::string& name);
+ExitCode CancelOperation(Session& session, const std::string& name, bool dry_run);
 // Shows progress until it has ended, or the time is up. Failed unless it has succeeded.
 ExitCode WaitOperation(Session& session, const std::string& name, Duration timeout);
 // The operation as it has ended, or why that could not be waited for. Shows progress.

@@ -31,10 +31,13 @@ ExitCode GetOperations(Session& session, const std::string& name) {
   return kExitDone;
 }
 
-ExitCode CancelOperation(Session& session, const std::string& name) {
-  const Answer<v1::Operation> answer = session.client.CancelOperation(OperationResource(name));
+ExitCode CancelOperation(Session& session, const std::string& name, bool dry_run) {
+  const Answer<v1::Operation> answer =
+      session.client.CancelOperation(OperationResource(name), dry_run);
   if (!answer.ok()) return Fail(session, answer.error);
-  Printer(session.format, session.out).Operations(answer.value, {answer.value});
+  Printer printer(session.format, session.out);
+  printer.Operations(answer.value, {answer.value});
+  if (answer.value.has_plan()) printer.Footer(PlanText(answer.value.plan()));
   return kExitDone;
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 
@@ -57,6 +58,37 @@ std::string OperationText(const v1::Operation& operation) {
   if (operation.name().empty()) return "";
   return absl::StrCat(operation.name(), " ", Text(operation.state()),
                       operation.detail().empty() ? "" : ": ", operation.detail());
+}
+
+static std::string Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) {
+    absl::StrAppend(&text, text.empty() ? "" : ", ", ShortName(name));
+  }
+  return text;
+}
+
+static std::string MovesText(const v1::Plan& plan) {
+  std::string text = absl::StrCat("would move ", plan.moves_size(), " shards:");
+  for (const v1::ShardMove& move : plan.moves()) {
+    absl::StrAppend(&text, "\n  ", ShortName(move.shard()), ": ",
+                    move.from().empty() ? "nobody" : ShortName(move.from()), " -> ",
+                    move.to().empty() ? "-" : ShortName(move.to()));
+  }
+  if (plan.has_expected_pause()) {
+    absl::StrAppend(&text, "\n  each stands still for about ", Text(plan.expected_pause()));
+  }
+  return text;
+}
+
+std::string PlanText(const v1::Plan& plan) {
+  std::vector<std::string> lines;
+  if (plan.starts_size() > 0) lines.push_back("would start " + Names(plan.starts()));
+  if (plan.ends_size() > 0) lines.push_back("would end " + Names(plan.ends()));
+  if (plan.restarts_size() > 0) lines.push_back("would restart " + Names(plan.restarts()));
+  if (plan.moves_size() > 0) lines.push_back(MovesText(plan));
+  for (const std::string& note : plan.notes()) lines.push_back(note);
+  return absl::StrJoin(lines, "\n");
 }
 
 std::string ProgressText(const v1::Operation& operation) {

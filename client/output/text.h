@@ -25,7 +25,9 @@ std::string Text(v1::Limit limit);           // "REDIS"
 std::string Text(v1::OperationKind kind);
 std::string Text(v1::OperationState state);
 std::string Text(v1::WorkerPhase phase);
-std::string OperationText(const v1::Operation& operation);       // "operations/7 RUNNING: …"
+std::string OperationText(const v1::Operation& operation);  // "operations/7 RUNNING: …"
+// What would be, a line each: "would start flush/2", …; without a line's end.
+std::string PlanText(const v1::Plan& plan);
 std::string ProgressText(const v1::Operation& operation);        // "flush/0 DONE, flush/1 STARTING"
 std::string Text(v1::ScaleOwner owner);                          // "EXTERNAL"
 std::string Text(const v1::Health& health);                      // "HEALTHY", "UNHEALTHY (SILENT)"

@@ -70,6 +70,7 @@ Origin OriginOf(const Request& request) {
   Origin origin;
   origin.request_id = request.request_id();
   origin.etag = request.etag();
+  origin.validate_only = request.validate_only();
   return origin;
 }
 
@@ -224,7 +225,6 @@ grpc::ServerUnaryReactor* FleetService::ResizePool(Context* context,
   resize.desired = request->desired();
   if (request->has_min()) resize.min = request->min();
   if (request->has_max()) resize.max = request->max();
-  resize.validate_only = request->validate_only();
   return Change(
       context, *request, OriginOf(*request),
       [this, resize = std::move(resize)](Origin origin, PoolDone done) mutable {
@@ -346,7 +346,9 @@ void FleetService::Run(const Context& context, const google::protobuf::Message& 
                        Origin origin, Perform perform, PoolDone answer) {
   origin.actor = ActorOf(context);
   origin.fingerprint = absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString());
-  const std::string id = origin.request_id, fingerprint = origin.fingerprint;
+  // A question may be asked again and answered otherwise.
+  const std::string id = origin.validate_only ? "" : origin.request_id;
+  const std::string fingerprint = origin.fingerprint;
   requests_.Run(
       id, fingerprint,
       [perform = std::move(perform), origin = std::move(origin)](PoolDone done) mutable {

@@ -75,6 +75,7 @@ grpc::ServerUnaryReactor* FleetService::CancelOperation(Context* context,
   supervisor::Origin origin;
   origin.request_id = request->request_id();
   origin.etag = request->etag();
+  origin.validate_only = request->validate_only();
   return Change(
       context, *request, std::move(origin),
       [this, number = *number](supervisor::Origin by, supervisor::PoolDone done) {

@@ -62,6 +62,24 @@ v1::WorkerPhase ToProto(fleet::WorkerPhase phase) {
   return v1::WORKER_PHASE_WAITING;
 }
 
+v1::Plan PlanMessage(const fleet::Preview& preview) {
+  v1::Plan plan;
+  for (const fleet::WorkerKey& worker : preview.starts) plan.add_starts(fleet::WorkerName(worker));
+  for (const fleet::WorkerKey& worker : preview.ends) plan.add_ends(fleet::WorkerName(worker));
+  for (const fleet::WorkerKey& worker : preview.restarts) {
+    plan.add_restarts(fleet::WorkerName(worker));
+  }
+  for (const fleet::ShardMove& move : preview.moves) {
+    v1::ShardMove& message = *plan.add_moves();
+    message.set_shard(ShardName(move.shard));
+    if (move.from) message.set_from(fleet::WorkerName(*move.from));
+    if (move.to) message.set_to(fleet::WorkerName(*move.to));
+  }
+  if (preview.pause) *plan.mutable_expected_pause() = wire::ToProto(*preview.pause);
+  for (const std::string& note : preview.notes) plan.add_notes(note);
+  return plan;
+}
+
 void AddWorker(const supervisor::OperationView& operation,
                const supervisor::FleetSnapshot& snapshot, Instant now, v1::Operation& message) {
   if (operation.slot < 0) return;
@@ -112,6 +130,7 @@ v1::Operation ChangeMessage(const supervisor::PoolView& pool,
     AddWorker(*pool.operation, snapshot, now, message);
   }
   *message.mutable_pool() = ToMessage(pool, now);
+  if (pool.preview != nullptr) *message.mutable_plan() = PlanMessage(*pool.preview);
   return message;
 }
 

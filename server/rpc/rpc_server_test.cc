@@ -284,6 +284,25 @@ TEST_F(RpcServerTest, PassesAResizeOnOncePerRequestId) {
   EXPECT_EQ(second.name(), first.name());
 }
 
+TEST_F(RpcServerTest, AQuestionIsNotRememberedUnderItsRequestId) {
+  Start();
+  v1::ResizePoolRequest request;
+  request.set_name("pools/flush");
+  request.set_desired(3);
+  request.set_request_id("r1");
+  request.set_validate_only(true);
+  v1::Operation asked, begun;
+  grpc::ClientContext contexts[2];
+  ASSERT_TRUE(fleet_stub_->ResizePool(&contexts[0], request, &asked).ok());
+  request.set_validate_only(false);
+  ASSERT_TRUE(fleet_stub_->ResizePool(&contexts[1], request, &begun).ok());
+
+  EXPECT_EQ(asked.name(), "");
+  EXPECT_EQ(asked.pool().name(), "pools/flush");
+  EXPECT_EQ(begun.name(), "operations/1");
+  EXPECT_EQ(fleet_.questions(), 1);
+}
+
 TEST_F(RpcServerTest, WatchTellsChangesAndEndsWithItsReader) {
   Start();
   {

@@ -100,20 +100,23 @@ void Supervisor::Core::TakeNext() {
     absl::StatusOr<fleet::Event> event = Plan(wanted);
     if (!event.ok()) {
       Refuse(std::move(wanted), event.status());
-    } else if (wanted.resize && wanted.resize->validate_only) {
-      const fleet::Pool& pool = *fleet::FindPool(fleet_, wanted.pool);
-      PoolView view = ToView(pool, fleet_, Around());
-      const fleet::Pool wished = fleet::Wished(pool, *event);
-      view.desired = wished.desired;
-      view.min = wished.min;
-      view.max = wished.max;
-      wanted.done(std::move(view));
+    } else if (wanted.origin.validate_only) {
+      AnswerPreview(std::move(wanted), *event);
     } else if (Draft(wanted, *event); parts_.recorder == nullptr) {
       Finish(std::move(wanted), *std::move(event));
     } else {
       Record(std::move(wanted), *std::move(event));
     }
   }
+}
+
+void Supervisor::Core::AnswerPreview(Wanted wanted, const fleet::Event& event) const {
+  const fleet::Pool& pool = *fleet::FindPool(fleet_, wanted.pool);
+  PoolView view = ToView(fleet::Wished(pool, event), fleet_, Around());
+  view.etag = EtagOf(pool, etag_salt_);
+  view.operation = operations_.View(wanted.cancels);  // null unless it is one that is known
+  view.preview = std::make_shared<const fleet::Preview>(fleet::PreviewOf(fleet_, event, limits_));
+  wanted.done(std::move(view));
 }
 
 absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const {
@@ -137,7 +140,8 @@ absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const 
 }
 
 void Supervisor::Core::Refuse(Wanted wanted, const absl::Status& status) {
-  if (!absl::IsUnavailable(status)) {  // the server's own end is no news
+  // The server's own end is no news, and neither is a question.
+  if (!absl::IsUnavailable(status) && !wanted.origin.validate_only) {
     record::Event event;
     event.actor = wanted.origin.actor;
     event.action = wanted.action;

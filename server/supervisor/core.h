@@ -97,6 +97,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   absl::Status CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const;
   absl::StatusOr<fleet::Event> PlanCancel(const Wanted& wanted, const fleet::Pool& pool) const;
   void Draft(Wanted& wanted, const fleet::Event& event) const;  // the operation that it begins
+  void AnswerPreview(Wanted wanted, const fleet::Event& event) const;
   void Refuse(Wanted wanted, const absl::Status& status);
   void Record(Wanted wanted, fleet::Event event);
   record::Change ToRecord(const Wanted& wanted, const fleet::Event& event) const;

@@ -18,17 +18,17 @@ namespace spillway::supervisor {
 
 // Where a change comes from, for the journal and for its repetition, and what it supposes.
 struct Origin {
-  std::string actor{};        // peer and user agent, as given
-  std::string request_id{};   // empty: none
-  std::string fingerprint{};  // all of the request
-  std::string etag{};         // if set, must be the pool's
+  std::string actor{};         // peer and user agent, as given
+  std::string request_id{};    // empty: none
+  std::string fingerprint{};   // all of the request
+  std::string etag{};          // if set, must be the pool's
+  bool validate_only = false;  // only asks what would be
 };
 
 struct ResizeRequest {
   std::string pool;  // "flush"
   int32_t desired = 0;
   std::optional<int32_t> min{}, max{};  // also change the bounds
-  bool validate_only = false;
   Origin origin{};
 };
 
@@ -40,6 +40,7 @@ struct RestartRequest {
 };
 
 // Changes that take time (all but Pause and Resume) begin an operation: `operation` in the answer.
+// One that only asks changes nothing and answers with the pool as it would be, and `preview`.
 // The pool as it is wished for now (observed follows later), or why not; a Snapshot taken after the
 // answer shows the change. A refusal carries a stable
 // reason: see RefusalReason. Called once, on the loop's thread: do not block in it.

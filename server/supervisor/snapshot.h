@@ -16,6 +16,7 @@
 #include "server/fleet/operation.h"
 #include "server/fleet/pool_drain.h"
 #include "server/fleet/pool_work.h"
+#include "server/fleet/preview.h"
 #include "server/fleet/types.h"
 #include "server/supervisor/shard_audit.h"
 
@@ -59,6 +60,7 @@ struct PoolView {
   WallTime drain_deadline{};                    // its
   std::optional<fleet::PoolRestart> restart{};  // the last one, under way or not
   OperationPtr operation{};  // in the answer to a change: what it has begun. Null: nothing
+  std::shared_ptr<const fleet::Preview> preview{};  // in the answer to whoever only asks
 };
 
 // Where a shard's time went, in one worker.

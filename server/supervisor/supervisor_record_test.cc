@@ -250,11 +250,63 @@ TEST_F(SupervisorRecordTest, AChangeThatCannotBeRecordedIsRefusedAndHealthSaysSo
 TEST_F(SupervisorRecordTest, ADryRunRecordsNothing) {
   Begin();
   Answer answer;
-  supervisor_->Resize({.pool = "flush", .desired = 4, .validate_only = true},
+  supervisor_->Resize({.pool = "flush", .desired = 4, .origin = {.validate_only = true}},
                       [&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
   EXPECT_TRUE(Until([&] { return answer.has_value(); }));
   EXPECT_EQ((*answer)->desired, 4);
+  ASSERT_NE((*answer)->preview, nullptr);
+  EXPECT_EQ((*answer)->preview->starts.size(), 3u);
+  EXPECT_EQ((*answer)->operation, nullptr);
+  EXPECT_EQ((*answer)->etag, FindPool(*supervisor_->Snapshot(), "flush")->etag) << "still good";
+  answer.reset();
+  supervisor_->Resize({.pool = "flush", .desired = 99, .origin = {.validate_only = true}},
+                      [&](absl::StatusOr<PoolView> view) { answer = std::move(view); });
+  EXPECT_TRUE(Until([&] { return answer.has_value(); }));
+  EXPECT_EQ(RefusalReason(answer->status()), "OUT_OF_RANGE");
   EXPECT_EQ(disk_.commits(), 0);
+  EXPECT_TRUE(supervisor_->Snapshot()->operations->empty());
+}
+
+TEST_F(SupervisorRecordTest, ADryRunOfEveryVerbChangesNothing) {
+  Begin();
+  const auto ask = [&](auto call) {
+    auto answer = std::make_shared<Answer>();
+    call(Origin{.validate_only = true},
+         [answer](absl::StatusOr<PoolView> pool) { *answer = std::move(pool); });
+    const auto view = Await(answer);
+    EXPECT_TRUE(view.ok() && view->preview != nullptr) << view.status();
+    return view->state;
+  };
+  const auto named = [&](auto verb) {
+    return ask([&](Origin origin, PoolDone done) {
+      ((*supervisor_).*verb)("flush", std::move(origin), std::move(done));
+    });
+  };
+  EXPECT_EQ(named(&Supervisor::Start), fleet::PoolState::kRunning);
+  EXPECT_EQ(named(&Supervisor::Stop), fleet::PoolState::kStopped);
+  EXPECT_EQ(named(&Supervisor::Pause), fleet::PoolState::kPaused);
+  EXPECT_EQ(named(&Supervisor::Resume), fleet::PoolState::kRunning);
+  EXPECT_EQ(ask([&](Origin origin, PoolDone done) {
+              supervisor_->DrainPool("flush", std::chrono::seconds(9), std::move(origin),
+                                     std::move(done));
+            }),
+            fleet::PoolState::kDraining);
+  EXPECT_EQ(ask([&](Origin origin, PoolDone done) {
+              supervisor_->Restart({.pool = "flush", .origin = std::move(origin)}, std::move(done));
+            }),
+            fleet::PoolState::kRunning);
+  EXPECT_EQ(ask([&](Origin origin, PoolDone done) {
+              supervisor_->RestartWorker({"flush", 0}, std::move(origin), std::move(done));
+            }),
+            fleet::PoolState::kRunning);
+  ASSERT_TRUE(Await(Resize(3)).ok());
+  EXPECT_EQ(ask([&](Origin origin, PoolDone done) {
+              supervisor_->CancelOperation(1, std::move(origin), std::move(done));
+            }),
+            fleet::PoolState::kRunning);
+  EXPECT_EQ(disk_.commits(), 1) << "the resize";
+  EXPECT_EQ(FindOperation(*supervisor_->Snapshot(), 1)->state, fleet::OperationState::kRunning);
+  EXPECT_EQ(FindPool(*supervisor_->Snapshot(), "flush")->desired, 3);
 }
 
 TEST_F(SupervisorRecordTest, RefusedChangesAreInTheJournal) {

@@ -257,7 +257,7 @@ TEST_F(SupervisorTest, RefusesWithStableReasons) {
   EXPECT_EQ(reason({.pool = "flush", .desired = 9}), "OUT_OF_RANGE");
   EXPECT_EQ(reason({.pool = "flush", .desired = 2, .origin = {.etag = "old"}}), "ETAG_MISMATCH");
   EXPECT_EQ(reason({.pool = "flush", .desired = 2, .min = 5}), "OUT_OF_RANGE");
-  const auto tried = Resize({.pool = "flush", .desired = 5, .validate_only = true});
+  const auto tried = Resize({.pool = "flush", .desired = 5, .origin = {.validate_only = true}});
   EXPECT_EQ(tried->desired, 5);
   EXPECT_EQ(Now()->pools[0].desired, 1);
 }

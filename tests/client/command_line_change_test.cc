@@ -23,7 +23,7 @@ TEST_F(CommandLineTest, ResizePassesItsOptionsOn) {
   EXPECT_EQ(seen.desired, 12);
   EXPECT_EQ(seen.max, 16);
   EXPECT_EQ(seen.min, std::nullopt);
-  EXPECT_TRUE(seen.validate_only);
+  EXPECT_TRUE(seen.origin.validate_only);
 }
 
 // As the server says after `calls` calls that found it running.
@@ -101,6 +101,47 @@ TEST_F(CommandLineTest, AWaitWhoseTimeIsUpLeavesTheOperationAsItIs) {
   EXPECT_THAT(result.err, HasSubstr("spillway: timed out after 0.05 s; operations/1 goes on: "
                                     "flush: 1 of 3 ready\n"));
   EXPECT_THAT(fleet_.verbs(), IsEmpty());
+}
+
+TEST_F(CommandLineTest, ADryRunSaysWhatWouldBe) {
+  fleet_.OnResize([&](const supervisor::ResizeRequest&) -> FakeFleet::ChangeResult {
+    fleet::Preview preview;
+    preview.starts = {{"flush", 2}};
+    preview.moves = {{ShardId{7}, fleet::WorkerKey{"flush", 0}, fleet::WorkerKey{"flush", 2}}};
+    preview.pause = Duration(std::chrono::seconds(1));
+    preview.notes = {"flush/1 is in CRASH_LOOP and stays so"};
+    supervisor::PoolView pool = Settled().pools[1];
+    pool.preview = std::make_shared<const fleet::Preview>(std::move(preview));
+    return pool;
+  });
+
+  const Result result = Run({"resize", "flush", "3", "--dry-run", "--wait"});
+
+  EXPECT_EQ(result.code, kExitDone) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("would start flush/2\n"
+                                    "would move 1 shards:\n"
+                                    "  7: flush/0 -> flush/2\n"
+                                    "  each stands still for about 1.0 s\n"
+                                    "flush/1 is in CRASH_LOOP and stays so\n"));
+  EXPECT_THAT(Run({"resize", "flush", "3", "--dry-run", "-o", "json"}).out,
+              HasSubstr("\"expectedPause\": \"1s\""));
+}
+
+TEST_F(CommandLineTest, EveryChangeHasADryRun) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"start", "flush"},
+                                                    {"stop", "flush"},
+                                                    {"pause", "flush"},
+                                                    {"resume", "flush"},
+                                                    {"drain", "flush"},
+                                                    {"restart", "flush"},
+                                                    {"restart", "flush/0"},
+                                                    {"operations", "cancel", "3"}}) {
+    std::vector<std::string> dry = arguments;
+    dry.push_back("--dry-run");
+    const int before = fleet_.questions();
+    EXPECT_EQ(Run(dry).code, kExitDone) << ::testing::PrintToString(dry);
+    EXPECT_EQ(fleet_.questions(), before + 1) << ::testing::PrintToString(dry);
+  }
 }
 
 TEST_F(CommandLineTest, OperationsAreCancelledByNumberOrName) {

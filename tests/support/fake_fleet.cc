@@ -126,9 +126,11 @@ FakeFleet::ChangeResult FakeFleet::Present(const std::string& pool) const {
                              "there is no pool \"" + pool + "\"");
 }
 
-FakeFleet::ChangeResult FakeFleet::WithOperation(ChangeResult pool, fleet::OperationKind kind,
-                                                 int32_t slot) {
-  if (!pool.ok() || pool->operation != nullptr) return pool;
+FakeFleet::ChangeResult FakeFleet::WithOperation(ChangeResult pool,
+                                                 const supervisor::Origin& origin,
+                                                 fleet::OperationKind kind, int32_t slot) {
+  Count(origin);
+  if (!pool.ok() || pool->operation != nullptr || origin.validate_only) return pool;
   supervisor::OperationView operation;
   operation.number = 1;
   operation.kind = kind;
@@ -194,45 +196,49 @@ void FakeFleet::Resize(supervisor::ResizeRequest request, supervisor::PoolDone d
     ++changes_;
     answer = on_resize_;
   }
-  done(WithOperation(answer ? answer(request) : Present(request.pool),
+  done(WithOperation(answer ? answer(request) : Present(request.pool), request.origin,
                      fleet::OperationKind::kResizePool));
 }
 
-void FakeFleet::Start(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
+void FakeFleet::Start(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) {
   std::function<ChangeResult(const std::string&)> answer;
   {
     MutexLock lock(&mutex_);
     ++changes_;
     answer = on_start_;
   }
-  done(WithOperation(answer ? answer(pool) : Present(pool), fleet::OperationKind::kStartPool));
+  done(WithOperation(answer ? answer(pool) : Present(pool), origin,
+                     fleet::OperationKind::kStartPool));
 }
 
-void FakeFleet::Stop(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
+void FakeFleet::Stop(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) {
   std::function<ChangeResult(const std::string&)> answer;
   {
     MutexLock lock(&mutex_);
     ++changes_;
     answer = on_stop_;
   }
-  done(WithOperation(answer ? answer(pool) : Present(pool), fleet::OperationKind::kStopPool));
+  done(WithOperation(answer ? answer(pool) : Present(pool), origin,
+                     fleet::OperationKind::kStopPool));
 }
 
-void FakeFleet::Pause(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
+void FakeFleet::Pause(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) {
+  Count(origin);
   Remember("pause " + pool);
   done(Present(pool));
 }
 
-void FakeFleet::Resume(std::string pool, supervisor::Origin, supervisor::PoolDone done) {
+void FakeFleet::Resume(std::string pool, supervisor::Origin origin, supervisor::PoolDone done) {
+  Count(origin);
   Remember("resume " + pool);
   done(Present(pool));
 }
 
-void FakeFleet::DrainPool(std::string pool, Duration timeout, supervisor::Origin,
+void FakeFleet::DrainPool(std::string pool, Duration timeout, supervisor::Origin origin,
                           supervisor::PoolDone done) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout).count();
   Remember("drain " + pool + " " + std::to_string(seconds) + " s");
-  done(WithOperation(Present(pool), fleet::OperationKind::kDrainPool));
+  done(WithOperation(Present(pool), origin, fleet::OperationKind::kDrainPool));
 }
 
 void FakeFleet::Restart(supervisor::RestartRequest request, supervisor::PoolDone done) {
@@ -242,14 +248,15 @@ void FakeFleet::Restart(supervisor::RestartRequest request, supervisor::PoolDone
     ++changes_;
     answer = on_restart_;
   }
-  done(WithOperation(answer ? answer(request) : Present(request.pool),
+  done(WithOperation(answer ? answer(request) : Present(request.pool), request.origin,
                      fleet::OperationKind::kRestartPool));
 }
 
-void FakeFleet::RestartWorker(fleet::WorkerKey worker, supervisor::Origin,
+void FakeFleet::RestartWorker(fleet::WorkerKey worker, supervisor::Origin origin,
                               supervisor::PoolDone done) {
   Remember("restart " + worker.pool + "/" + std::to_string(worker.slot));
-  done(WithOperation(Present(worker.pool), fleet::OperationKind::kRestartWorker, worker.slot));
+  done(WithOperation(Present(worker.pool), origin, fleet::OperationKind::kRestartWorker,
+                     worker.slot));
 }
 
 void FakeFleet::WaitOperation(int64_t number, Duration, supervisor::OperationDone done) {
@@ -271,12 +278,24 @@ void FakeFleet::WaitOperation(int64_t number, Duration, supervisor::OperationDon
       supervisor::Refusal(absl::StatusCode::kNotFound, "OPERATION_NOT_FOUND", "no such operation"));
 }
 
+int FakeFleet::questions() const {
+  MutexLock lock(&mutex_);
+  return questions_;
+}
+
+void FakeFleet::Count(const supervisor::Origin& origin) {
+  MutexLock lock(&mutex_);
+  questions_ += origin.validate_only ? 1 : 0;
+}
+
 void FakeFleet::OnWait(std::function<WaitResult(int64_t)> answer) {
   MutexLock lock(&mutex_);
   on_wait_ = std::move(answer);
 }
 
-void FakeFleet::CancelOperation(int64_t number, supervisor::Origin, supervisor::PoolDone done) {
+void FakeFleet::CancelOperation(int64_t number, supervisor::Origin origin,
+                                supervisor::PoolDone done) {
+  Count(origin);
   Remember("cancel " + std::to_string(number));
   const supervisor::OperationPtr operation = supervisor::FindOperation(*Snapshot(), number);
   if (operation == nullptr) {

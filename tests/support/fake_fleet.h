@@ -36,6 +36,7 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   std::vector<std::string> verbs() const;
   using WaitResult = absl::StatusOr<supervisor::OperationPtr>;
   void OnWait(std::function<WaitResult(int64_t)> answer);
+  int questions() const;  // changes that only asked what would be
   // What Audit answers; by default SHARDS_UNKNOWN.
   using AuditResult = absl::StatusOr<std::vector<supervisor::ShardAudit>>;
   void OnAudit(std::function<AuditResult(std::optional<ShardId>)> answer);
@@ -99,8 +100,10 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   };
   class FakeSubscription;
 
-  // An answer that says of no operation has begun operations/1.
-  ChangeResult WithOperation(ChangeResult pool, fleet::OperationKind kind, int32_t slot = -1);
+  // An answer that says of no operation has begun operations/1, unless it only asks.
+  ChangeResult WithOperation(ChangeResult pool, const supervisor::Origin& origin,
+                             fleet::OperationKind kind, int32_t slot = -1);
+  void Count(const supervisor::Origin& origin);
   ChangeResult Present(const std::string& pool) const;
   void Remember(const std::string& verb);
 
@@ -116,6 +119,7 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
       ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> verbs_ ABSL_GUARDED_BY(mutex_);
   std::optional<supervisor::OperationView> begun_ ABSL_GUARDED_BY(mutex_);
+  int questions_ ABSL_GUARDED_BY(mutex_) = 0;
   std::function<WaitResult(int64_t)> on_wait_ ABSL_GUARDED_BY(mutex_);
   std::function<AuditResult(std::optional<ShardId>)> on_audit_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::StatusOr<wire::Welcome>(const wire::Hello&)> on_attach_
