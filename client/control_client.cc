@@ -349,16 +349,18 @@ Answer<v1::Operation> ControlClient::ResizePool(v1::ResizePoolRequest request) {
 CallError ControlClient::Watch(
     Instant deadline, const std::function<bool(const v1::WatchFleetResponse&)>& on_change) {
   bool has_connected = false;
+  v1::WatchFleetRequest request;
   while (true) {
     const Duration left = deadline - SystemClock().Now();
     if (left <= Duration(0)) return {kExitTimedOut, "timed out", ""};
     grpc::ClientContext context;
     context.set_deadline(WallDeadline(left));
     context.set_wait_for_ready(has_connected);  // a server that restarts: wait for it
-    const auto stream = fleet_->WatchFleet(&context, v1::WatchFleetRequest());
+    const auto stream = fleet_->WatchFleet(&context, request);
     v1::WatchFleetResponse response;
     while (stream->Read(&response)) {
       has_connected = true;
+      request.set_resume_after(response.sequence());
       if (!on_change(response)) continue;
       context.TryCancel();
       stream->Finish();

@@ -80,8 +80,8 @@ class ControlClient {
   Answer<v1::Operation> CancelOperation(const std::string& name, bool dry_run);
 
   // Calls `on_change` with each answer of WatchFleet until it returns true (then kExitDone), or
-  // `deadline` has passed (kExitTimedOut). If the stream breaks it is opened again, and begins with
-  // everything; if it cannot be opened the first time, kExitUnreachable.
+  // `deadline` has passed (kExitTimedOut). If the stream breaks it is opened again, and goes on
+  // where it was if the server can; if it cannot be opened the first time, kExitUnreachable.
   CallError Watch(Instant deadline,
                   const std::function<bool(const v1::WatchFleetResponse&)>& on_change);
 

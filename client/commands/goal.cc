@@ -91,7 +91,7 @@ Verdict JudgeHealthy(const Goal& goal, const v1::Pool& pool, const Figures& figu
 }  // namespace
 
 void FleetState::Apply(const v1::WatchFleetResponse& response) {
-  if (response.sequence() == 1) *this = {};  // a new stream begins with everything
+  if (response.is_full()) *this = {};
   for (const v1::Pool& pool : response.pools()) pools[pool.name()] = pool;
   for (const v1::Worker& worker : response.workers()) workers[worker.name()] = worker;
   for (const v1::Shard& shard : response.shards()) shards[shard.name()] = shard;

@@ -76,16 +76,17 @@ Origin OriginOf(const Request& request) {
 
 class WatchFleetStream final : public SnapshotStream<v1::WatchFleetResponse> {
  public:
-  explicit WatchFleetStream(const Clock& clock) : clock_(clock) {}
+  WatchFleetStream(FleetChanges& changes, const Clock& clock, uint64_t known)
+      : changes_(changes), clock_(clock), known_(known) {}
 
  private:
-  bool Compose(const supervisor::FleetSnapshot& snapshot,
-               v1::WatchFleetResponse& response) override {
-    return changes_.Compose(snapshot, clock_.Now(), response);
+  bool Compose(const supervisor::SnapshotPtr& snapshot, v1::WatchFleetResponse& response) override {
+    return changes_.Compose(snapshot, clock_.Now(), known_, response);
   }
 
+  FleetChanges& changes_;
   const Clock& clock_;
-  FleetChanges changes_;
+  uint64_t known_;
 };
 
 }  // namespace
@@ -96,9 +97,11 @@ FleetService::FleetService(supervisor::FleetControl& fleet, const Clock& clock,
     : fleet_(fleet),
       clock_(clock),
       history_(history),
-      requests_(earlier, [&fleet](const record::AnsweredRequest& request) {
-        return AsAnswered(request, *fleet.Snapshot());
-      }) {}
+      requests_(earlier,
+                [&fleet](const record::AnsweredRequest& request) {
+                  return AsAnswered(request, *fleet.Snapshot());
+                }),
+      changes_(static_cast<uint64_t>(clock.Wall().us)) {}
 
 grpc::ServerUnaryReactor* FleetService::GetPool(Context* context, const v1::GetPoolRequest* request,
                                                 v1::Pool* response) {
@@ -197,8 +200,9 @@ grpc::ServerUnaryReactor* FleetService::ListDeaths(Context* context,
 }
 
 grpc::ServerWriteReactor<v1::WatchFleetResponse>* FleetService::WatchFleet(
-    Context*, const v1::WatchFleetRequest*) {
-  auto* stream = new WatchFleetStream(clock_);  // deletes itself
+    Context*, const v1::WatchFleetRequest* request) {
+  auto* stream =  // deletes itself
+      new WatchFleetStream(changes_, clock_, request->resume_after());
   stream->Follow(fleet_);
   return stream;
 }

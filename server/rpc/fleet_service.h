@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "server/record/recorder.h"
 #include "server/rpc/request_log.h"
+#include "server/rpc/watch_fleet.h"
 #include "server/supervisor/fleet_control.h"
 #include "spillway/v1/fleet.grpc.pb.h"
 
@@ -101,6 +102,7 @@ class FleetService final : public v1::FleetService::CallbackService {
   const Clock& clock_;
   record::History* const history_;
   RequestLog requests_;
+  FleetChanges changes_;
 };
 
 // What does not change while the server lives.

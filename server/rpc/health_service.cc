@@ -23,8 +23,8 @@ class WatchStream final : public SnapshotStream<HealthCheckResponse> {
   explicit WatchStream(std::string service) : service_(std::move(service)) {}
 
  private:
-  bool Compose(const supervisor::FleetSnapshot& snapshot, HealthCheckResponse& response) override {
-    const ServingStatus status = StatusOf(ServiceHealth(snapshot, service_));
+  bool Compose(const supervisor::SnapshotPtr& snapshot, HealthCheckResponse& response) override {
+    const ServingStatus status = StatusOf(ServiceHealth(*snapshot, service_));
     if (status == told_) return false;
     told_ = status;
     response.set_status(status);

@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <memory>
+#include <optional>
+
 #include "server/rpc/address.h"
 #include "server/rpc/request_log.h"
 #include "server/rpc/resource_messages.h"
@@ -112,23 +116,95 @@ TEST(ServiceHealthTest, NothingServesWhileStoppingButTheProcessLives) {
   EXPECT_EQ(ServiceHealth(fleet, "liveness"), true);
 }
 
-TEST(FleetChangesTest, TellsEverythingThenWhatChangedThenNothing) {
-  FleetChanges changes;
-  supervisor::FleetSnapshot fleet = HealthyFleet(kNow);
-  v1::WatchFleetResponse first, second, third;
+// A reader of changes, and the fleet that it is told of.
+class FleetChangesTest : public ::testing::Test {
+ protected:
+  // Null: there was nothing to tell.
+  std::optional<v1::WatchFleetResponse> Tell(uint64_t& known) {
+    fleet_.sequence++;
+    v1::WatchFleetResponse response;
+    const bool has_news =
+        changes_.Compose(std::make_shared<const supervisor::FleetSnapshot>(fleet_),
+                         kNow + seconds(1), known, response);
+    if (!has_news) return std::nullopt;
+    return response;
+  }
 
-  EXPECT_TRUE(changes.Compose(fleet, kNow, first));
-  fleet.pools[1].desired = 1;
-  fleet.workers.pop_back();
-  EXPECT_TRUE(changes.Compose(fleet, kNow + seconds(1), second));
-  EXPECT_FALSE(changes.Compose(fleet, kNow + seconds(2), third));
+  supervisor::FleetSnapshot fleet_ = HealthyFleet(kNow);
+  FleetChanges changes_{1000};
+};
 
-  EXPECT_EQ(first.pools_size() + first.workers_size() + first.shards_size(), 2 + 3 + 2);
-  EXPECT_EQ(second.sequence(), 2u);
-  ASSERT_EQ(second.pools_size(), 1);
-  EXPECT_EQ(second.pools(0).desired(), 1);
-  EXPECT_THAT(second.workers(), IsEmpty());
-  EXPECT_THAT(second.removed(), ElementsAre("pools/flush/workers/1"));
+TEST_F(FleetChangesTest, TellsEverythingThenWhatChangedThenNothing) {
+  uint64_t known = 0;
+  const auto first = Tell(known);
+  fleet_.pools[1].desired = 1;
+  fleet_.workers.pop_back();
+  const auto second = Tell(known);
+
+  EXPECT_EQ(first->pools_size() + first->workers_size() + first->shards_size(), 2 + 3 + 2);
+  EXPECT_TRUE(first->is_full());
+  EXPECT_GT(first->sequence(), 1000u);
+  EXPECT_GT(second->sequence(), first->sequence());
+  EXPECT_FALSE(second->is_full());
+  ASSERT_EQ(second->pools_size(), 1);
+  EXPECT_EQ(second->pools(0).desired(), 1);
+  EXPECT_THAT(second->workers(), IsEmpty());
+  EXPECT_THAT(second->removed(), ElementsAre("pools/flush/workers/1"));
+  EXPECT_FALSE(Tell(known).has_value());
+}
+
+TEST_F(FleetChangesTest, WhoeverComesBackIsToldWhatHeMissed) {
+  uint64_t known = 0, other = 0;
+  Tell(known);
+  fleet_.pools[0].desired = 4;
+  Tell(other);
+  fleet_.pools[1].desired = 5;
+  const auto missed = Tell(known);
+  ASSERT_EQ(missed->pools_size(), 2);
+  EXPECT_FALSE(missed->is_full());
+  EXPECT_EQ(Tell(other)->pools_size(), 1);
+}
+
+TEST_F(FleetChangesTest, WhatHasComeBackIsNotTold) {
+  uint64_t known = 0, other = 0;
+  Tell(known);
+  const supervisor::WorkerView worker = fleet_.workers.back();
+  fleet_.workers.pop_back();
+  Tell(other);
+  fleet_.workers.push_back(worker);
+  const auto missed = Tell(known);
+  EXPECT_THAT(missed->removed(), IsEmpty());
+  EXPECT_EQ(missed->workers_size(), 1);
+}
+
+TEST_F(FleetChangesTest, AGapIsToldAsEverything) {
+  uint64_t known = 0, earlier = 7, later = std::numeric_limits<uint64_t>::max();
+  Tell(known);
+  EXPECT_TRUE(Tell(earlier)->is_full()) << "of a server before";
+  EXPECT_TRUE(Tell(later)->is_full()) << "of a server whose clock was ahead";
+  uint64_t slow = known;
+  for (size_t i = 0; i <= FleetChanges::kMaxRemoved; ++i) {
+    supervisor::FleetSnapshot& fleet = fleet_;
+    fleet.pools.push_back(fleet.pools[0]);
+    fleet.pools.back().name = "pool" + std::to_string(i);
+    Tell(known);
+    fleet.pools.pop_back();
+    Tell(known);
+  }
+  const auto all = Tell(slow);
+  EXPECT_TRUE(all->is_full());
+  EXPECT_THAT(all->removed(), IsEmpty());
+  EXPECT_EQ(slow, known);
+}
+
+TEST_F(FleetChangesTest, AnOlderSnapshotIsNotTakenForANewerOne) {
+  uint64_t known = 0;
+  Tell(known);
+  auto old = std::make_shared<supervisor::FleetSnapshot>(fleet_);
+  old->pools[0].desired = 9;
+  old->sequence = 0;
+  v1::WatchFleetResponse response;
+  EXPECT_FALSE(changes_.Compose(old, kNow, known, response));
 }
 
 supervisor::PoolView PoolOf(int32_t desired) {

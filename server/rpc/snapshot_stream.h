@@ -47,14 +47,14 @@ class SnapshotStream : public grpc::ServerWriteReactor<Response> {
  protected:
   // Fills `response` with what is new in `snapshot`; false if nothing is. One call at a time; must
   // not block.
-  virtual bool Compose(const supervisor::FleetSnapshot& snapshot, Response& response) = 0;
+  virtual bool Compose(const supervisor::SnapshotPtr& snapshot, Response& response) = 0;
 
  private:
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (is_writing_ || is_ending_ || waiting_ == nullptr) return;
     const supervisor::SnapshotPtr snapshot = std::exchange(waiting_, nullptr);
     response_.Clear();
-    if (!Compose(*snapshot, response_)) return;
+    if (!Compose(snapshot, response_)) return;
     is_writing_ = true;
     this->StartWrite(&response_);
   }

@@ -23,44 +23,74 @@ std::string WithoutAges(v1::Shard shard) {
   return shard.SerializeAsString();
 }
 
-// Adds those of `all` that are not in `told` as they are now.
-template <typename Message>
-void AddChanged(const google::protobuf::RepeatedPtrField<Message>& all,
-                std::map<std::string, std::string>& told, std::set<std::string>& present,
-                google::protobuf::RepeatedPtrField<Message>& changed) {
-  for (const Message& message : all) {
-    present.insert(message.name());
-    std::string text = WithoutAges(message);
-    std::string& before = told[message.name()];
-    if (before == text) continue;
-    before = std::move(text);
-    *changed.Add() = message;
+}  // namespace
+
+bool FleetChanges::Compose(const supervisor::SnapshotPtr& snapshot, Instant now, uint64_t& known,
+                           v1::WatchFleetResponse& response) {
+  MutexLock lock(&mutex_);
+  Update(snapshot, now);
+  const bool is_full = known < oldest_ || known > sequence_;
+  if (!is_full && known == sequence_) return false;
+  const uint64_t from = is_full ? 0 : known;
+  for (const auto& pool : newest_->pools) {
+    if (IsNews(fleet::PoolName(pool.name), from)) *response.add_pools() = ToMessage(pool, now);
+  }
+  for (const auto& worker : newest_->workers) {
+    if (IsNews(fleet::WorkerName(worker.key), from))
+      *response.add_workers() = ToMessage(worker, now);
+  }
+  for (const auto& shard : newest_->shards) {
+    if (IsNews(ShardName(shard.id), from)) *response.add_shards() = ToMessage(shard, now);
+  }
+  std::set<std::string> gone;  // what has come back since is told above
+  for (const auto& [sequence, name] : removed_) {
+    if (!is_full && sequence > from && !told_.contains(name)) gone.insert(name);
+  }
+  for (const std::string& name : gone) response.add_removed(name);
+  response.set_sequence(known = sequence_);
+  response.set_is_full(is_full);
+  *response.mutable_time() = wire::ToProto(newest_->time);
+  return true;
+}
+
+void FleetChanges::Update(const supervisor::SnapshotPtr& snapshot, Instant now) {
+  if (snapshot == newest_) return;
+  if (newest_ != nullptr && snapshot->sequence < newest_->sequence) return;
+  const uint64_t next = sequence_ + 1;
+  std::map<std::string, Told> gone = std::exchange(told_, {});
+  for (const auto& pool : snapshot->pools) {
+    Note(fleet::PoolName(pool.name), WithoutAges(ToMessage(pool, now)), next, gone);
+  }
+  for (const auto& worker : snapshot->workers) {
+    Note(fleet::WorkerName(worker.key), WithoutAges(ToMessage(worker, now)), next, gone);
+  }
+  for (const auto& shard : snapshot->shards) {
+    Note(ShardName(shard.id), WithoutAges(ToMessage(shard, now)), next, gone);
+  }
+  for (const auto& [name, told] : gone) {
+    sequence_ = next;
+    removed_.emplace_back(next, name);
+  }
+  for (; removed_.size() > kMaxRemoved; removed_.pop_front()) oldest_ = removed_.front().first;
+  newest_ = snapshot;
+}
+
+// Moves what was told under the name from `gone`.
+void FleetChanges::Note(const std::string& name, std::string text, uint64_t next,
+                        std::map<std::string, Told>& gone) {
+  auto before = gone.extract(name);
+  const bool is_same = !before.empty() && before.mapped().text == text;
+  if (is_same) {
+    told_.insert(std::move(before));
+  } else {
+    sequence_ = next;
+    told_[name] = {std::move(text), next};
   }
 }
 
-}  // namespace
-
-bool FleetChanges::Compose(const supervisor::FleetSnapshot& snapshot, Instant now,
-                           v1::WatchFleetResponse& response) {
-  std::set<std::string> present;
-  AddChanged(AllPools(snapshot, now).pools(), told_, present, *response.mutable_pools());
-  AddChanged(AllWorkers(snapshot, "", now).workers(), told_, present, *response.mutable_workers());
-  AddChanged(AllShards(snapshot, now).shards(), told_, present, *response.mutable_shards());
-  for (auto it = told_.begin(); it != told_.end();) {
-    if (present.contains(it->first)) {
-      ++it;
-    } else {
-      response.add_removed(it->first);
-      it = told_.erase(it);
-    }
-  }
-  const bool has_changes = response.pools_size() + response.workers_size() +
-                               response.shards_size() + response.removed_size() >
-                           0;
-  if (!has_changes && sequence_ > 0) return false;
-  response.set_sequence(++sequence_);
-  *response.mutable_time() = wire::ToProto(snapshot.time);
-  return true;
+bool FleetChanges::IsNews(const std::string& name, uint64_t known) const {
+  const auto found = told_.find(name);
+  return found != told_.end() && found->second.changed > known;
 }
 
 }  // namespace spillway::rpc

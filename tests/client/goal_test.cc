@@ -21,7 +21,9 @@ const Instant kNow = Instant(std::chrono::hours(24));
 
 FleetState StateOf(const supervisor::FleetSnapshot& snapshot) {
   v1::WatchFleetResponse response;
-  rpc::FleetChanges().Compose(snapshot, kNow, response);
+  uint64_t known = 0;
+  rpc::FleetChanges(1).Compose(std::make_shared<const supervisor::FleetSnapshot>(snapshot), kNow,
+                               known, response);
   FleetState state;
   state.Apply(response);
   return state;
@@ -100,7 +102,7 @@ TEST(JudgeTest, NoSuchPool) {
   EXPECT_EQ(verdict.exit_code, kExitNotFound);
 }
 
-TEST(FleetStateTest, AppliesChangesAndBeginsAnewWithANewStream) {
+TEST(FleetStateTest, AppliesChangesAndBeginsAnewWithAFullAnswer) {
   FleetState state = StateOf(SettledFleet());
   v1::WatchFleetResponse change;
   change.set_sequence(2);
@@ -109,7 +111,7 @@ TEST(FleetStateTest, AppliesChangesAndBeginsAnewWithANewStream) {
   EXPECT_EQ(state.workers.size(), 2u);
 
   v1::WatchFleetResponse anew;
-  anew.set_sequence(1);
+  anew.set_is_full(true);
   state.Apply(anew);
   EXPECT_TRUE(state.pools.empty());
 }
