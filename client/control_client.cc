@@ -108,6 +108,23 @@ Answer<Response> Call(Stub& stub,
   return answer;
 }
 
+// All pages as one answer.
+template <typename Response, typename Stub, typename Request>
+Answer<Response> AllPages(Stub& stub,
+                          grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                       Response*),
+                          Request request, const std::string& server) {
+  Answer<Response> all = Call(stub, method, request, server);
+  while (all.ok() && !all.value.next_page_token().empty()) {
+    request.set_page_token(all.value.next_page_token());
+    all.value.clear_next_page_token();
+    const Answer<Response> page = Call(stub, method, request, server);
+    all.error = page.error;
+    all.value.MergeFrom(page.value);
+  }
+  return all;
+}
+
 template <typename Response, typename Stub, typename Request>
 Answer<Response> Change(Stub& stub,
                         grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
@@ -150,7 +167,8 @@ Answer<v1::Pool> ControlClient::GetPool(const std::string& name) {
 }
 
 Answer<v1::ListPoolsResponse> ControlClient::ListPools() {
-  return Call(*fleet_, &v1::FleetService::Stub::ListPools, v1::ListPoolsRequest(), server_);
+  return AllPages<v1::ListPoolsResponse>(*fleet_, &v1::FleetService::Stub::ListPools,
+                                         v1::ListPoolsRequest(), server_);
 }
 
 Answer<v1::Worker> ControlClient::GetWorker(const std::string& name) {
@@ -162,11 +180,13 @@ Answer<v1::Worker> ControlClient::GetWorker(const std::string& name) {
 Answer<v1::ListWorkersResponse> ControlClient::ListWorkers(const std::string& parent) {
   v1::ListWorkersRequest request;
   request.set_parent(parent);
-  return Call(*fleet_, &v1::FleetService::Stub::ListWorkers, request, server_);
+  return AllPages<v1::ListWorkersResponse>(*fleet_, &v1::FleetService::Stub::ListWorkers, request,
+                                           server_);
 }
 
 Answer<v1::ListShardsResponse> ControlClient::ListShards() {
-  return Call(*fleet_, &v1::FleetService::Stub::ListShards, v1::ListShardsRequest(), server_);
+  return AllPages<v1::ListShardsResponse>(*fleet_, &v1::FleetService::Stub::ListShards,
+                                          v1::ListShardsRequest(), server_);
 }
 
 Answer<v1::ServerInfo> ControlClient::GetServerInfo() {

@@ -38,7 +38,7 @@ class ControlClient {
   const std::string& server() const { return server_; }
 
   Answer<v1::Pool> GetPool(const std::string& name);
-  Answer<v1::ListPoolsResponse> ListPools();
+  Answer<v1::ListPoolsResponse> ListPools();  // all pages, as the two below
   Answer<v1::Worker> GetWorker(const std::string& name);
   Answer<v1::ListWorkersResponse> ListWorkers(const std::string& parent);
   Answer<v1::ListShardsResponse> ListShards();

@@ -11,6 +11,7 @@
 #include "server/rpc/audit_messages.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/history_messages.h"
+#include "server/rpc/list_pages.h"
 #include "server/rpc/operation_messages.h"
 #include "server/rpc/pending_call.h"
 #include "server/rpc/resource_messages.h"
@@ -64,6 +65,18 @@ fleet::RestartScope ScopeOf(v1::RestartScope scope) {
   return is_all ? fleet::RestartScope::kAll : fleet::RestartScope::kFailed;
 }
 
+template <typename Response>
+grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context,
+                                 absl::StatusOr<Response> answer, Response* response) {
+  if (answer.ok()) *response = *std::move(answer);
+  return Finish(context, answer.status());
+}
+
+template <typename Request>
+ListPage PageOf(const Request& request) {
+  return {request.page_size(), request.page_token()};
+}
+
 // What every request for a change has; the rest of its origin is the call's.
 template <typename Request>
 Origin OriginOf(const Request& request) {
@@ -114,10 +127,10 @@ grpc::ServerUnaryReactor* FleetService::GetPool(Context* context, const v1::GetP
   return Finish(context, absl::OkStatus());
 }
 
-grpc::ServerUnaryReactor* FleetService::ListPools(Context* context, const v1::ListPoolsRequest*,
+grpc::ServerUnaryReactor* FleetService::ListPools(Context* context,
+                                                  const v1::ListPoolsRequest* request,
                                                   v1::ListPoolsResponse* response) {
-  *response = AllPools(*fleet_.Snapshot(), clock_.Now());
-  return Finish(context, absl::OkStatus());
+  return Finish(context, PoolsPage(*fleet_.Snapshot(), PageOf(*request), clock_.Now()), response);
 }
 
 grpc::ServerUnaryReactor* FleetService::GetWorker(Context* context,
@@ -145,14 +158,13 @@ grpc::ServerUnaryReactor* FleetService::ListWorkers(Context* context,
     }
     pool = *name;
   }
-  *response = AllWorkers(*snapshot, pool, clock_.Now());
-  return Finish(context, absl::OkStatus());
+  return Finish(context, WorkersPage(*snapshot, pool, PageOf(*request), clock_.Now()), response);
 }
 
-grpc::ServerUnaryReactor* FleetService::ListShards(Context* context, const v1::ListShardsRequest*,
+grpc::ServerUnaryReactor* FleetService::ListShards(Context* context,
+                                                   const v1::ListShardsRequest* request,
                                                    v1::ListShardsResponse* response) {
-  *response = AllShards(*fleet_.Snapshot(), clock_.Now());
-  return Finish(context, absl::OkStatus());
+  return Finish(context, ShardsPage(*fleet_.Snapshot(), PageOf(*request), clock_.Now()), response);
 }
 
 grpc::ServerUnaryReactor* FleetService::Audit(Context* context, const v1::AuditRequest* request,

@@ -1,4 +1,5 @@
 // Every verb, every form, every exit code.
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 
@@ -264,6 +265,18 @@ TEST_F(CommandLineTest, ThePastIsReadPageByPage) {
   EXPECT_THAT(older.out, ::testing::Not(HasSubstr("worker killed")));
   EXPECT_EQ(Run({"events", "--page", "nonsense"}).code, kExitUsage);
   EXPECT_EQ(Run({"events", "--limit", "0"}).code, kExitUsage);
+}
+
+TEST_F(CommandLineTest, ListsAreWholeHoweverManyPagesTheyTake) {
+  supervisor::FleetSnapshot fleet = Settled();
+  while (fleet.shards.size() < 1'203) {
+    fleet.shards.push_back(fleet.shards[0]);
+    fleet.shards.back().id = ShardId{static_cast<int32_t>(fleet.shards.size()) - 1};
+  }
+  fleet_.Publish(fleet);
+  const Result result = Run({"get", "shards"});
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1'204) << "and the header";
+  EXPECT_THAT(result.out, HasSubstr("\n1202 "));
 }
 
 TEST_F(CommandLineTest, UnknownNamesAreNotFound) {
