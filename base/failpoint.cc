@@ -11,6 +11,8 @@
 #include <fstream>
 #include <map>
 
+#include "absl/strings/match.h"
+
 // Made by the linker around the section; null if no point is linked in.
 extern "C" {
 extern const char* const __start_spillway_failpoints[] __attribute__((weak));
@@ -26,8 +28,17 @@ namespace spillway {
   }
 }
 
-void ReachFailpoint(const char* name) {
+namespace {
+
+const char* Folder() {
   static const char* const folder = std::getenv("SPILLWAY_FAILPOINT_DIR");
+  return folder;
+}
+
+}  // namespace
+
+void ReachFailpoint(const char* name) {
+  const char* const folder = Folder();
   if (folder == nullptr) return;
   static auto* const reached = new std::map<std::string, uint64_t>();
   const std::string path = std::string(folder) + "/" + name;
@@ -42,6 +53,17 @@ void ReachFailpoint(const char* name) {
   if (++(*reached)[name] < wanted || unlink(path.c_str()) != 0) return;
   if (how == "hang") HangsInFailpoint();
   std::raise(SIGKILL);
+}
+
+void TastePoison(const char* name, absl::string_view bytes) {
+  const char* const folder = Folder();
+  if (folder == nullptr) return;
+  std::ifstream file(std::string(folder) + "/" + name + ".poison");
+  int number = 0;
+  std::string poison;
+  if (!(file >> number >> poison) || !absl::StrContains(bytes, poison)) return;
+  std::signal(number, SIG_DFL);
+  std::raise(number);
 }
 
 std::vector<std::string> AllFailpoints() {

@@ -11,6 +11,12 @@
 // first to reach the point for the n-th time since the file was there removes the file and ends
 // with SIGKILL. A file is removed once, so the successor lives. With the word "hang" behind the
 // number it does not end but computes for ever (HangsInFailpoint in its stacks), deaf to TERM.
+//
+//   SPILLWAY_POISON("flush.assemble", bytes);
+//
+// is a step at which a content ends every process that works on it. The file
+// "flush.assemble.poison" holds a signal's number, a space, and what makes `bytes` poisonous; it
+// stays.
 #ifndef SPILLWAY_BASE_FAILPOINT_H_
 #define SPILLWAY_BASE_FAILPOINT_H_
 
@@ -19,10 +25,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+
 namespace spillway {
 
 // Use the macro. Loop thread only. Costs a look at the folder, if there is one.
 void ReachFailpoint(const char* name);
+
+// Use the macro. Loop thread only.
+void TastePoison(const char* name, absl::string_view bytes);
 
 // Every point that is linked into this program, sorted, each once.
 std::vector<std::string> AllFailpoints();
@@ -36,11 +47,16 @@ std::vector<std::string> AllFailpoints();
     __attribute__((section("spillway_failpoints"), used)) static const char* const point = name; \
     ::spillway::ReachFailpoint(point);                                                           \
   } while (false)
+#define SPILLWAY_POISON(name, bytes) ::spillway::TastePoison(name, bytes)
 
 #else
 
 #define SPILLWAY_FAILPOINT(name) \
   do {                           \
+  } while (false)
+
+#define SPILLWAY_POISON(name, bytes) \
+  do {                               \
   } while (false)
 
 #endif  // SPILLWAY_FAILPOINTS

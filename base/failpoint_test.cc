@@ -10,9 +10,21 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 namespace spillway {
 namespace {
+
+// Where points are armed; a process looks it up once.
+const std::string& Folder() {
+  static const auto* const folder = [] {
+    auto* name = new std::string(testing::TempDir() + "failpoint-XXXXXX");
+    if (mkdtemp(name->data()) != nullptr) setenv("SPILLWAY_FAILPOINT_DIR", name->c_str(), 1);
+    return name;
+  }();
+  std::filesystem::create_directories(*folder);
+  return *folder;
+}
 
 TEST(FailpointTest, IsKnownBeforeItIsReached) {
   EXPECT_THAT(AllFailpoints(), testing::ElementsAre("test.first", "test.second"));
@@ -40,18 +52,27 @@ TEST(FailpointTest, HangsIfToldTo) {
 }
 
 TEST(FailpointTest, KillsAtTheNumberedTimeAndOnlyOnce) {
-  std::string folder = testing::TempDir() + "failpoint-XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const auto armed = folder + "/test.first";
+  const auto armed = Folder() + "/test.first";
   std::ofstream(armed) << "3\n";
-  setenv("SPILLWAY_FAILPOINT_DIR", folder.c_str(), 1);
   EXPECT_EXIT(ReachThrice(), testing::KilledBySignal(SIGKILL), "");
   EXPECT_FALSE(std::filesystem::exists(armed));
   ReachThrice();
   std::ofstream(armed) << "4\n";
   ReachThrice();
   EXPECT_TRUE(std::filesystem::exists(armed));
-  std::filesystem::remove_all(folder);
+  std::filesystem::remove_all(Folder());
+}
+
+TEST(FailpointTest, PoisonEndsEveryProcessThatTastesIt) {
+  const auto poison = Folder() + "/test.taste.poison";
+  SPILLWAY_POISON("test.taste", "a deadly meal");
+  std::ofstream(poison) << "9 deadly\n";
+  SPILLWAY_POISON("test.taste", "a good meal");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EXIT(SPILLWAY_POISON("test.taste", "a deadly meal"), testing::KilledBySignal(SIGKILL),
+                "");
+  }
+  std::filesystem::remove_all(Folder());
 }
 
 }  // namespace

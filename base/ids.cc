@@ -10,4 +10,6 @@ std::string HexText(uint64_t value, int digits) {
   return text;
 }
 
+std::string ClaimId::ToString() const { return HexText(high) + HexText(low); }
+
 }  // namespace spillway

@@ -43,6 +43,23 @@ struct Epoch {
   auto operator<=>(const Epoch&) const = default;
 };
 
+// Names a claim of a shard's due parts: 128 random bits, chosen by the claimer (design section 4,
+// invariant 5).
+struct ClaimId {
+  uint64_t high = 0;
+  uint64_t low = 0;
+  auto operator<=>(const ClaimId&) const = default;
+  std::string ToString() const;  // 32 hex digits
+};
+
+// A claim whose spans a flush worker works on at this moment, and the epoch it was made under.
+struct ClaimInHand {
+  ShardId shard;
+  Epoch epoch;
+  ClaimId claim;
+  auto operator<=>(const ClaimInHand&) const = default;
+};
+
 // Which start of a slot this is, counted by the control plane from 1.
 struct Generation {
   uint64_t value = 0;

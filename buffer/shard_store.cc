@@ -6,8 +6,6 @@
 
 namespace spillway::buffer {
 
-std::string ClaimId::ToString() const { return HexText(high) + HexText(low); }
-
 Offset LowestOffset(const LivePartRecord& part) {
   Offset lowest = part.name.offset;
   for (const PartName& reference : part.references) lowest = std::min(lowest, reference.offset);

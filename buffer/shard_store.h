@@ -48,13 +48,7 @@ struct StoreResult {
 template <typename T>
 using Done = absl::AnyInvocable<void(StoreResult<T>)>;
 
-// 128 random bits, chosen by the claimer (invariant 5).
-struct ClaimId {
-  uint64_t high = 0;
-  uint64_t low = 0;
-  auto operator<=>(const ClaimId&) const = default;
-  std::string ToString() const;  // 32 hex digits
-};
+using ClaimId = spillway::ClaimId;
 
 // What the log behind a shard is (invariant 4). Empty or kNoOffset: not known.
 struct InputIdentity {

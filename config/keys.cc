@@ -227,8 +227,8 @@ std::vector<Key<Config>> SupervisionKeys() {
       CountKey(
           "restart.max_restarts", AT(restart.max_restarts), 0, 1000,
           "Restarts of one worker within restart.window; the next death leaves it in CRASH_LOOP "
-          "for a person. Five in ten minutes outlasts a broker's restart and does not hide a "
-          "program that cannot work."),
+          "for a person. Five in ten minutes outlasts a broker's restart, or one part that ends "
+          "every flush worker, and does not hide a program that cannot work."),
       DurationKey("restart.window", AT(restart.window), seconds(1), hours(24), ""),
       DurationKey("restart.backoff.initial", AT(restart.backoff.initial), milliseconds(1), hours(1),
                   "Pause before the first restart; it doubles with each, give or take a fifth."),

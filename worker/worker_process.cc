@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/hand_file.h"
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -80,8 +81,14 @@ absl::Status WorkerProcess::BuildRole(const config::WorkerCommandLine& line,
                                       const kafka::ClientConfig& client) {
   const auto random = [this] { return random_(); };
   if (line.role == config::Role::kFlush) {
+    OpenHandFile(line);
+    flush::NoteInHand note_in_hand;
+    if (hand_ != nullptr) {
+      note_in_hand = [this](const std::optional<ClaimInHand>& in_hand) { hand_->Note(in_hand); };
+    }
     role_ = std::make_unique<flush::FlushWorker>(loop_, SystemClock(), *store_, *producer_,
-                                                 flush::FlushOptionsFrom(config_), random);
+                                                 flush::FlushOptionsFrom(config_), random,
+                                                 std::move(note_in_hand));
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(std::shared_ptr<kafka::MetadataClient> metadata,
@@ -107,6 +114,18 @@ absl::Status WorkerProcess::BuildRole(const config::WorkerCommandLine& line,
       },
       ingest::OptionsFrom(config_));
   return absl::OkStatus();
+}
+
+// Only a launched process has a slot to itself, and a server that reads the file at its end.
+void WorkerProcess::OpenHandFile(const config::WorkerCommandLine& line) {
+  if (line.generation.value == 0) return;
+  auto file =
+      HandFile::Create(HandFilePath(config_.server.run_dir, line.pool, line.slot), line.generation);
+  if (file.ok()) {
+    hand_ = *std::move(file);
+    return;
+  }
+  Log(LogLevel::kWarning, "no attempts are counted if it dies", {{"problem", file.status()}});
 }
 
 void WorkerProcess::BuildLink(const config::WorkerCommandLine& line) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
+#include "base/hand_file.h"
 #include "base/loop.h"
 #include "base/termination_signals.h"
 #include "buffer/redis/redis_store.h"
@@ -42,6 +43,7 @@ class WorkerProcess {
 
   absl::Status Build(const config::WorkerCommandLine& line);
   absl::Status BuildRole(const config::WorkerCommandLine& line, const kafka::ClientConfig& client);
+  void OpenHandFile(const config::WorkerCommandLine& line);
   void BuildLink(const config::WorkerCommandLine& line);
 
   void OnRedisState(const buffer::ConnectionState& state);
@@ -60,6 +62,7 @@ class WorkerProcess {
   Timer end_limit_;
   std::unique_ptr<buffer::RedisShardStore> store_;
   std::unique_ptr<kafka::Producer> producer_;
+  std::unique_ptr<HandFile> hand_;  // flush; null: nobody would read it
   std::unique_ptr<WorkerRole> role_;
   std::unique_ptr<ControlLink> link_;  // null: works without a control plane
   bool is_ending_ = false;

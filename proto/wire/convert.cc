@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
+#include "proto/wire/dead_epoch.h"
 #include "proto/wire/shard_parts.h"
 
 namespace spillway::wire {
@@ -340,7 +341,7 @@ absl::StatusOr<DownMessage> ReadOrder(const v1::Order& proto) {
   order.drain = proto.drain();
   for (const v1::DeadEpoch& dead : proto.dead()) {
     if (!seen.contains(ShardId{dead.shard()})) return Invalid("order.dead", "not in order.shards");
-    order.dead.push_back({{dead.shard()}, {dead.epoch_number(), dead.epoch_owner()}});
+    order.dead.push_back(ReadDeadEpoch(dead));
   }
   for (const int32_t idle : proto.idle()) {
     if (!seen.contains(ShardId{idle})) return Invalid("order.idle", "not in order.shards");
@@ -355,12 +356,7 @@ v1::Order OrderToProto(const Order& order) {
   for (ShardId shard : order.shards) proto.add_shards(shard.value);
   proto.set_pause(order.pause);
   proto.set_drain(order.drain);
-  for (const DeadEpoch& dead : order.dead) {
-    v1::DeadEpoch& out = *proto.add_dead();
-    out.set_shard(dead.shard.value);
-    out.set_epoch_number(dead.epoch.number);
-    out.set_epoch_owner(dead.epoch.owner);
-  }
+  for (const DeadEpoch& dead : order.dead) WriteDeadEpoch(dead, *proto.add_dead());
   for (const ShardId idle : order.idle) proto.add_idle(idle.value);
   return proto;
 }

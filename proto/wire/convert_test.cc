@@ -241,6 +241,16 @@ TEST(OrderTest, RefusesADeadEpochOfAShardItDoesNotName) {
   EXPECT_EQ(FromProto(order).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(OrderTest, KeepsWhatTheDeadHadInHand) {
+  Order order{.sequence = 7, .shards = {{1}, {2}}};
+  order.dead = {{{1}, {3, 30}, ClaimId{5, 0}}, {{2}, {4, 40}, {}}};
+
+  const absl::StatusOr<DownMessage> result = FromProto(ToProto(order));
+
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(std::get<Order>(*result), order);
+}
+
 TEST(OrderTest, RefusesAShardNamedTwiceAndAZeroInterval) {
   v1::AttachResponse order;
   order.mutable_order()->add_shards(1);

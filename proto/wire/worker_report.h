@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -144,6 +145,7 @@ struct WorkerReport {
 struct DeadEpoch {
   ShardId shard;
   Epoch epoch;
+  std::optional<ClaimId> in_hand{};  // the claim that the process worked on when it ended
   bool operator==(const DeadEpoch&) const = default;
 };
 

@@ -28,7 +28,7 @@ class Stepper {
     if (found == fleet_.workers.end()) return;
     const bool is_adoption = std::holds_alternative<Adopted>(of.event);
     if (found->second.generation != of.generation && !is_adoption) return;
-    if (std::holds_alternative<Exited>(of.event)) KeepEpochs(found->second);
+    if (const auto* exited = std::get_if<Exited>(&of.event)) KeepEpochs(found->second, *exited);
     if (const auto* reported = std::get_if<Reported>(&of.event)) {
       LearnPause(found->second, *reported->report);
       LearnShards(*reported->report);
@@ -173,10 +173,28 @@ class Stepper {
 
  private:
   // The epochs of a process that is proven dead now are dead for ever.
-  void KeepEpochs(const Worker& dead) {
+  void KeepEpochs(const Worker& dead, const Exited& exit) {
     for (const auto& [shard, epochs] : dead.epochs) {
-      for (const Epoch& epoch : epochs) Append(fleet_.shards[shard].dead, epoch);
+      for (const Epoch& epoch : epochs) Append(fleet_.shards[shard].dead, {shard, epoch});
     }
+    if (!exit.in_hand || dead.role != wire::Role::kFlush) return;
+    // By its own word it was the owner, though it may have died before its first report.
+    const auto shard = fleet_.shards.find(exit.in_hand->shard);
+    if (shard == fleet_.shards.end()) return;
+    Append(shard->second.dead, {shard->first, exit.in_hand->epoch, exit.in_hand->claim});
+  }
+
+  // What is there already learns what was in hand.
+  static void Append(std::vector<wire::DeadEpoch>& known, const wire::DeadEpoch& dead) {
+    const auto found = std::find_if(known.begin(), known.end(), [&](const wire::DeadEpoch& other) {
+      return other.epoch == dead.epoch;
+    });
+    if (found != known.end()) {
+      if (dead.in_hand) found->in_hand = dead.in_hand;
+      return;
+    }
+    if (known.size() >= kMaxDeadEpochs) known.erase(known.begin());
+    known.push_back(dead);
   }
 
   // What runs shows what was wished before: a pause outlives the server that was told it.

@@ -54,9 +54,10 @@ struct Shard {
   std::optional<Handover> handover;  // never together with an owner
   std::optional<WorkerKey> desired;
   bool is_known = false;  // this server has given it to someone: no need to ask who holds it
-  // Epochs that were reported to this server by processes proven dead since, oldest first; at most
-  // kMaxDeadEpochs. What no report told is not here: a claim under it waits for its lease.
-  std::vector<Epoch> dead{};
+  // Epochs that were reported to this server by processes proven dead since, or that such a process
+  // worked under when it ended; oldest first, at most kMaxDeadEpochs. A claim under another waits
+  // for its lease.
+  std::vector<wire::DeadEpoch> dead{};
 };
 
 struct Fleet {

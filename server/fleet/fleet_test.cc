@@ -165,6 +165,63 @@ TEST_F(FleetTest, AnEpochThatNobodyReportedIsNotCalledDead) {
   EXPECT_THAT(orders_[F(1)].dead, IsEmpty());
 }
 
+Exited DiedOver(const ClaimInHand& claim) {
+  Exited exited = kKilled;
+  exited.in_hand = claim;
+  return exited;
+}
+
+TEST_F(FleetTest, AnOrderSaysWhatTheDeadOwnerWorkedOn) {
+  Make(0, 2);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  MakeReady(F(1));
+  Obeys(F(0));
+  Says(F(0), {0}, orders_[F(0)].sequence, {7, 70});
+  OfThe(F(0), DiedOver({.shard = {0}, .epoch = {7, 70}, .claim = {1, 2}}));
+  EXPECT_THAT(orders_[F(1)].dead, ElementsAre(wire::DeadEpoch{{0}, {7, 70}, ClaimId{1, 2}}));
+  EXPECT_THAT(fleet_.workers.at(F(0)).last_death,
+              ::testing::HasSubstr("worked on a claim of shards/0"));
+}
+
+// It took the shard, claimed, and died within its first 25 ms: its own word is the proof.
+TEST_F(FleetTest, WhatADeadOwnerWorkedOnNamesAnEpochThatNobodyReported) {
+  Make(0, 1);
+  Do(ShardsFound{1});
+  MakeReady(F(0));
+  OfThe(F(0), DiedOver({.shard = {0}, .epoch = {7, 70}, .claim = {1, 2}}));
+  Advance(seconds(2));
+  MakeReady(F(0));
+  EXPECT_THAT(orders_[F(0)].dead, ElementsAre(wire::DeadEpoch{{0}, {7, 70}, ClaimId{1, 2}}));
+}
+
+TEST_F(FleetTest, WhatWasInHandOfAnUnknownShardOrAnIngestWorkerIsNotTold) {
+  Make(1, 1);
+  Do(ShardsFound{1});
+  MakeReady({"ingest", 0});
+  MakeReady(F(0));
+  OfThe({"ingest", 0}, DiedOver({.shard = {0}, .epoch = {7, 70}, .claim = {1, 2}}));
+  OfThe(F(0), DiedOver({.shard = {9}, .epoch = {7, 70}, .claim = {1, 2}}));
+  Advance(seconds(2));
+  MakeReady(F(0));
+  EXPECT_THAT(fleet_.shards, ::testing::SizeIs(1));
+  EXPECT_THAT(orders_[F(0)].dead, IsEmpty());
+}
+
+// A part that ends every worker is dead-lettered after five: the budget's defaults allow for that.
+TEST_F(FleetTest, TheDefaultBudgetOutlivesOnePartThatEndsEveryWorker) {
+  Make(0, 1);
+  Do(ShardsFound{1});
+  for (uint64_t n = 1; n <= 5; ++n) {
+    MakeReady(F(0));
+    OfThe(F(0), DiedOver({.shard = {0}, .epoch = {n, n}, .claim = {n, n}}));
+    EXPECT_EQ(StateOf(F(0)), WorkerState::kBackoff);
+    Advance(seconds(20));
+  }
+  MakeReady(F(0));
+  EXPECT_THAT(orders_[F(0)].dead, ::testing::SizeIs(5));
+}
+
 TEST_F(FleetTest, TwoDeathsBeforeASuccessorAreBothTold) {
   Make(0, 1);
   Do(ShardsFound{1});
@@ -239,9 +296,9 @@ TEST_F(FleetTest, RemembersTheNewestEpochsOfTheDead) {
     Says(F(0), {0}, orders_[F(0)].sequence, {n, n});
   }
   OfThe(F(0), kKilled);
-  const std::vector<Epoch>& dead = fleet_.shards.at(ShardId{0}).dead;
+  const std::vector<wire::DeadEpoch>& dead = fleet_.shards.at(ShardId{0}).dead;
   ASSERT_EQ(dead.size(), kMaxDeadEpochs);
-  EXPECT_EQ(dead.front(), (Epoch{6, 6}));
+  EXPECT_EQ(dead.front().epoch, (Epoch{6, 6}));
 }
 
 TEST_F(FleetTest, AnOwnerThatDoesNotAnswerIsWaitedForUntilTheHandoverTimeout) {

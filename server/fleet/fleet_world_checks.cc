@@ -125,7 +125,7 @@ void World::CheckDeathsAreTold(ShardId id, const wire::Order& order) {
   const std::vector<Epoch>& dead = servers_.back()->dead[id];
   for (size_t i = dead.size() > kMaxDeadEpochs ? dead.size() - kMaxDeadEpochs : 0; i < dead.size();
        ++i) {
-    const wire::DeadEpoch told{id, dead[i]};
+    const wire::DeadEpoch told{id, dead[i], {}};
     ASSERT_NE(std::find(order.dead.begin(), order.dead.end(), told), order.dead.end())
         << "shard " << id.value << ": the death of epoch " << dead[i].number << " is not told";
   }

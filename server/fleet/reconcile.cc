@@ -183,7 +183,8 @@ std::map<WorkerKey, std::vector<ShardId>> OrderedShards(const Fleet& fleet) {
 std::vector<wire::DeadEpoch> DeadEpochs(const Fleet& fleet, const std::vector<ShardId>& shards) {
   std::vector<wire::DeadEpoch> dead;
   for (const ShardId id : shards) {
-    for (const Epoch& epoch : fleet.shards.at(id).dead) dead.push_back({id, epoch});
+    const std::vector<wire::DeadEpoch>& known = fleet.shards.at(id).dead;
+    dead.insert(dead.end(), known.begin(), known.end());
   }
   return dead;
 }

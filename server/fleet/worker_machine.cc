@@ -353,6 +353,9 @@ std::string DeathText(const Worker& worker, const Exited& exit, Instant now) {
   std::string text = absl::StrCat(ExitText(exit), " ", SecondsText(now - worker.started_at),
                                   worker.is_adopted ? " after its adoption" : " after its start");
   if (worker.report == nullptr) absl::StrAppend(&text, ", before its first report");
+  if (exit.in_hand) {
+    absl::StrAppend(&text, ", while it worked on a claim of shards/", exit.in_hand->shard.value);
+  }
   absl::StrAppend(&text, UsageText(exit));
   if (const std::string stacks = StacksText(worker.stacks); !stacks.empty()) {
     absl::StrAppend(&text, "; ", stacks);

@@ -3,6 +3,7 @@
 #define SPILLWAY_SERVER_FLEET_WORKER_MACHINE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,6 +53,7 @@ struct Exited {
   // Of its whole life; all 0 if not known.
   std::chrono::microseconds user_cpu{0}, system_cpu{0};
   int64_t max_rss_bytes = 0;
+  std::optional<ClaimInHand> in_hand{};  // of a flush worker: what it worked on when it ended
 };
 // The answer to CaptureStacks, or a word about why there is none.
 struct StacksCaptured {

@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "absl/strings/str_split.h"
+#include "base/hand_file.h"
 #include "base/lock_file.h"
 #include "server/process/local_launcher.h"
 #include "server/process/output_file.h"
@@ -255,6 +256,22 @@ TEST_P(LocalLauncherTest, TellsWhatTheProcessUsed) {
   RunUntilExit();
   EXPECT_GT(report_->user_cpu + report_->system_cpu, std::chrono::microseconds(0));
   EXPECT_GT(report_->max_rss_bytes, 1 << 20);
+}
+
+TEST_P(LocalLauncherTest, TellsWhatTheProcessHadInHandAndNotItsPredecessor) {
+  const ClaimInHand claim{.shard = {4}, .epoch = {1, 2}, .claim = {3, 4}};
+  const std::string path = HandFilePath(real().directory(), kWorker.pool, kWorker.slot);
+  for (const uint64_t generation : {6, 7}) {
+    const auto file = HandFile::Create(path, Generation{generation});  // as the worker does
+    ASSERT_TRUE(file.ok()) << file.status();
+    (*file)->Note(claim);
+    report_.reset();
+    under_test_->BehaveFromNowOn("exit 3");
+    Launch();
+    RunUntilExit();
+    EXPECT_EQ(report_->in_hand.has_value(), generation == 7);
+  }
+  EXPECT_EQ(report_->in_hand, claim);
 }
 
 #if defined(__SANITIZE_THREAD__)

@@ -1,6 +1,7 @@
 #include "server/process/local_launcher.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/hand_file.h"
 #include "base/lock_file.h"
 #include "base/stack_dump.h"
 #include "base/status_macros.h"
@@ -12,13 +13,16 @@ LocalLauncher::LocalLauncher(Loop& loop, LocalLauncherOptions options)
   trim_timer_.Start(options_.trim_interval);
 }
 
-LocalProcess::Ended LocalLauncher::Watch(OutputFile output, supervisor::OnExit on_exit) {
+LocalProcess::Ended LocalLauncher::Watch(const fleet::WorkerKey& worker, Generation generation,
+                                         OutputFile output, supervisor::OnExit on_exit) {
   auto shared = std::make_shared<OutputFile>(std::move(output));
   outputs_.push_back(shared);
-  return [output = std::move(shared),
+  return [output = std::move(shared), generation,
+          hand = HandFilePath(options_.run_dir, worker.pool, worker.slot),
           on_exit = std::move(on_exit)](const supervisor::ExitReport& report) mutable {
     supervisor::ExitReport complete = report;
     complete.last_lines = output->LastLines();
+    complete.in_hand = ReadHandFile(hand, generation);
     on_exit(complete);
   };
 }
@@ -38,7 +42,8 @@ absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Launch(
   ASSIGN_OR_RETURN(const UniqueFd output_fd, output.Open());
   const Command command{options_.program, WorkerArguments(options_, spec), output_fd.get(),
                         StackFilesOf(spec.worker, spec.generation)};
-  return LocalProcess::Spawn(loop_, command, Watch(std::move(output), std::move(on_exit)));
+  return LocalProcess::Spawn(
+      loop_, command, Watch(spec.worker, spec.generation, std::move(output), std::move(on_exit)));
 }
 
 absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Adopt(
@@ -46,8 +51,9 @@ absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Adopt(
   OutputFile output(OutputPath(leftover.worker));
   ASSIGN_OR_RETURN(
       std::unique_ptr<LocalProcess> process,
-      LocalProcess::Adopt(loop_, leftover.pid, StackFilesOf(leftover.worker, leftover.generation),
-                          Watch(std::move(output), std::move(on_exit))));
+      LocalProcess::Adopt(
+          loop_, leftover.pid, StackFilesOf(leftover.worker, leftover.generation),
+          Watch(leftover.worker, leftover.generation, std::move(output), std::move(on_exit))));
   // Only now is the number pinned: what the lock file says of it must still hold.
   for (const FoundLock& lock : ReadLockFiles(options_.run_dir)) {
     if (lock.record.pid == leftover.pid && !lock.is_alive) {

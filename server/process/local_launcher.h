@@ -40,7 +40,8 @@ class LocalLauncher final : public supervisor::Launcher {
  private:
   // A process with its output, which is trimmed for as long as the process is watched; its end is
   // told with the output's last lines.
-  LocalProcess::Ended Watch(OutputFile output, supervisor::OnExit on_exit);
+  LocalProcess::Ended Watch(const fleet::WorkerKey& worker, Generation generation,
+                            OutputFile output, supervisor::OnExit on_exit);
   void TrimOutputs();
   StackFiles StackFilesOf(const fleet::WorkerKey& worker, Generation generation) const;
   std::string OutputPath(const fleet::WorkerKey& worker) const;

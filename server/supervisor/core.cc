@@ -29,6 +29,7 @@ fleet::Exited ToEvent(const ExitReport& report) {
   exited.user_cpu = report.user_cpu;
   exited.system_cpu = report.system_cpu;
   exited.max_rss_bytes = report.max_rss_bytes;
+  exited.in_hand = report.in_hand;
   return exited;
 }
 

@@ -38,6 +38,7 @@ struct ExitReport {
   // Of its whole life; all 0 if not known: of a process that is not our child nobody tells.
   std::chrono::microseconds user_cpu{0}, system_cpu{0};
   int64_t max_rss_bytes = 0;
+  std::optional<ClaimInHand> in_hand{};  // the claim that a flush worker worked on when it ended
 };
 
 // What the threads of a process were doing, for a person.

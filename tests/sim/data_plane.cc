@@ -23,7 +23,7 @@ void FlushOwner::Order(bool owns_shard, const std::vector<Epoch>& dead) {
   order.sequence = ++sequence_;
   if (owns_shard) {
     order.shards = {ingest::kShard};
-    for (const Epoch& epoch : dead) order.dead.push_back({ingest::kShard, epoch});
+    for (const Epoch& epoch : dead) order.dead.push_back({ingest::kShard, epoch, {}});
   }
   engine_.Obey(order);
 }

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/failpoint.h"
 #include "base/status_macros.h"
 #include "worker/span/span.h"
 #include "worker/span/splice.h"
@@ -56,6 +57,7 @@ std::string Payload(const Part& part, const SpanRange& range) {
   for (size_t i = range.from; i < range.to; ++i) {
     payload.push_back(separator);
     separator = ',';
+    SPILLWAY_POISON("flush.assemble", part.spans[i].bytes);
     span::AppendEdited(part.spans[i], part.header.segment, payload);
   }
   payload.push_back(']');

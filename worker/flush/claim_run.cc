@@ -16,7 +16,6 @@ using kafka::Delivery;
 
 // Of a part whose size Redis could not tell, for the limits.
 constexpr uint64_t kUnknownPartBytes = 64 << 10;
-
 constexpr Duration kQueueFullPause = std::chrono::milliseconds(50);
 
 uint64_t BytesOf(const buffer::ClaimedPart& part) {
@@ -72,6 +71,8 @@ void ClaimRun::Continue(Instant now) {
 
 void ClaimRun::Pump(Instant now) {
   if (std::exchange(has_kafka_moved_, false)) kafka_wait_ = now;
+  std::optional<InHand> in_hand;
+  if (!queue_.empty()) in_hand.emplace(context_.note_in_hand, ClaimNow());
   while (!queue_.empty()) {
     Queued& next = queue_.front();
     const bool is_dead = next.id.origin.has_value();
@@ -189,6 +190,7 @@ void ClaimRun::OnLoaded(const std::vector<size_t>& parts,
   SPILLWAY_FAILPOINT("flush.load.answered");
   const Stretch working(context_.account, wire::Activity::kEncode, context_.clock);
   ++progress_;
+  const InHand in_hand(context_.note_in_hand, ClaimNow());
   for (size_t i = 0; i < parts.size(); ++i) {
     Prepare(parts[i], result.value[i]);
     result.value[i] = {};  // the messages are made: at most one copy of the bytes at a time
@@ -486,9 +488,8 @@ void ClaimRun::Release() {
 }
 
 bool ClaimRun::MustRepeatEnd(StoreCode code) {
-  const bool must_repeat = MustRepeat(code);
-  has_repeated_end_ = has_repeated_end_ || must_repeat;
-  return must_repeat;
+  if (!MustRepeat(code)) return false;
+  return has_repeated_end_ = true;
 }
 
 void ClaimRun::End(ClaimEnded::How how) {

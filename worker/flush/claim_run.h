@@ -22,6 +22,7 @@
 #include "worker/flush/backoff.h"
 #include "worker/flush/dead_letter.h"
 #include "worker/flush/flush_options.h"
+#include "worker/flush/in_hand.h"
 #include "worker/flush/shard_flusher.h"
 
 namespace spillway::flush {
@@ -60,6 +61,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
     buffer::ChunkDecoder& decoder;
     std::shared_ptr<buffer::DictionaryShelf> shelf;  // the decoder's
     LogLimiter& log_limit;                           // of lines about single messages and parts
+    const NoteInHand& note_in_hand;
     const FlushOptions& options;
     ShardId shard;
     RandomSource random;
@@ -155,6 +157,7 @@ class ClaimRun : public std::enable_shared_from_this<ClaimRun> {
   void Release();
   void End(ClaimEnded::How how);
   void Set(Piece& piece, Piece::State state);
+  ClaimInHand ClaimNow() const { return {context_.shard, epoch_, claim_.id}; }
   void Recount();  // after pieces have been made or divided
   uint64_t NumberOf(Piece::State state) const { return state_counts_[static_cast<size_t>(state)]; }
   void FreeIfIdle(PartRun& part);

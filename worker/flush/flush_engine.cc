@@ -181,18 +181,21 @@ void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
     parts_.store.ClaimParts(id, std::move(claim->request),
                             ToEvent<Claimed, buffer::Claim>(id, shard));
   } else if (const auto* stale = std::get_if<DoReleaseStale>(&action)) {
-    Log(LogLevel::kInfo,
-        stale->is_owner_dead ? "releasing a dead owner's claim" : "releasing a claim nobody holds",
+    Log(stale->counts_attempt ? LogLevel::kWarning : LogLevel::kInfo,
+        stale->counts_attempt  ? "releasing the claim that its owner was working on when it died"
+        : stale->is_owner_dead ? "releasing a dead owner's claim"
+                               : "releasing a claim nobody holds",
         {{"shard", id.value}, {"claim", stale->id.ToString()}});
     SPILLWAY_FAILPOINT("flush.stale.begun");
-    parts_.store.Release(id, {.id = stale->id, .counts_attempt = false},
+    parts_.store.Release(id, {.id = stale->id, .counts_attempt = stale->counts_attempt},
                          ToEvent<StaleReleased, bool>(id, shard));
   } else if (auto* run = std::get_if<RunClaim>(&action)) {
     SPILLWAY_FAILPOINT("flush.claim.held");
     const buffer::ClaimId claim_id = run->claim.id;
     shard.runs[claim_id] = std::make_shared<ClaimRun>(
         ClaimRun::Context{parts_.store, parts_.producer, *this, decoder_, shelf_, log_limit_,
-                          options_, id, parts_.random, shard.activity, parts_.clock},
+                          parts_.note_in_hand, options_, id, parts_.random, shard.activity,
+                          parts_.clock},
         std::move(*run));
     RequestPoll();
   } else if (std::holds_alternative<StopClaims>(action)) {
@@ -217,7 +220,7 @@ void FlushEngine::Obey(const wire::Order& order) {
     }
     Wanted wanted;
     for (const wire::DeadEpoch& dead : order.dead) {
-      if (dead.shard == id) wanted.dead.push_back(dead.epoch);
+      if (dead.shard == id) wanted.dead.push_back(dead);
     }
     Step(id, *shard, std::move(wanted));
   }

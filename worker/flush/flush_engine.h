@@ -29,11 +29,12 @@ namespace spillway::flush {
 // once it is gone.
 class FlushEngine final : private ClaimHost {
  public:
-  struct Parts {  // borrowed, but for the random source
+  struct Parts {  // borrowed, but for the functions
     const Clock& clock;
     buffer::FlushStore& store;
     kafka::Producer& producer;
     RandomSource random;
+    NoteInHand note_in_hand{};
   };
 
   // `wake_at(t)` asks that Poll be called at `t` or soon after (past: as soon as the stack has

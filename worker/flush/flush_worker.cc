@@ -24,12 +24,16 @@ struct FlushWorker::Probe {
 
 FlushWorker::FlushWorker(Loop& loop, const Clock& clock, buffer::FlushStore& store,
                          kafka::Producer& producer, const FlushOptions& options,
-                         RandomSource random)
+                         RandomSource random, NoteInHand note_in_hand)
     : loop_(loop),
       clock_(clock),
       producer_(producer),
       output_topic_(options.output_topic),
-      engine_({.clock = clock, .store = store, .producer = producer, .random = std::move(random)},
+      engine_({.clock = clock,
+               .store = store,
+               .producer = producer,
+               .random = std::move(random),
+               .note_in_hand = std::move(note_in_hand)},
               options,
               [this](Instant when) {
                 poll_timer_.Start(std::max<Duration>(when - clock_.Now(), Duration::zero()));

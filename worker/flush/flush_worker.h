@@ -22,7 +22,7 @@ class FlushWorker final : public worker::WorkerRole {
  public:
   // `random` gives 64 random bits a call: owner ids, claim ids, jitter.
   FlushWorker(Loop& loop, const Clock& clock, buffer::FlushStore& store, kafka::Producer& producer,
-              const FlushOptions& options, RandomSource random);
+              const FlushOptions& options, RandomSource random, NoteInHand note_in_hand = {});
   ~FlushWorker() override;
 
   void Start() override;

@@ -226,17 +226,21 @@ void ShardFlusher::FindStale() {
     if (claims_.contains(claim.id)) continue;
     ++claims_of_others_;
     const bool is_ours = epoch_ && claim.epoch == *epoch_;
-    const bool is_dead = IsDead(claim.epoch);
-    if (is_dead || is_ours || claim.lease_end < peek_.redis_time) {
-      stale_.push_back({.id = claim.id, .is_owner_dead = is_dead});
+    const wire::DeadEpoch* const dead = FindDead(claim.epoch);
+    if (dead != nullptr || is_ours || claim.lease_end < peek_.redis_time) {
+      stale_.push_back({.id = claim.id,
+                        .is_owner_dead = dead != nullptr,
+                        .counts_attempt = dead != nullptr && dead->in_hand == claim.id});
     }
   }
   peek_.inflight.clear();
 }
 
 // By number and owner: after a rollback of Redis a number may have been granted again.
-bool ShardFlusher::IsDead(const Epoch& epoch) const {
-  return std::find(dead_.begin(), dead_.end(), epoch) != dead_.end();
+const wire::DeadEpoch* ShardFlusher::FindDead(const Epoch& epoch) const {
+  const auto found = std::find_if(dead_.begin(), dead_.end(),
+                                  [&](const wire::DeadEpoch& dead) { return dead.epoch == epoch; });
+  return found == dead_.end() ? nullptr : &*found;
 }
 
 // Makes the next claim of the parts peeked at. Parts that were tried too often go alone, so that

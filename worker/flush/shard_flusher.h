@@ -40,7 +40,8 @@ struct Tick {};  // time has passed, or there is room to claim again
 // The control plane's last word about this shard.
 struct Wanted {
   bool is_wanted = true;
-  std::vector<Epoch> dead{};  // of processes proven dead: nobody ends their claims any more
+  // Of this shard; of processes proven dead: nobody ends their claims any more.
+  std::vector<wire::DeadEpoch> dead{};
 };
 using Acquired = buffer::StoreResult<Epoch>;
 using Peeked = buffer::StoreResult<buffer::PeekReply>;
@@ -64,8 +65,9 @@ struct DoClaim {
 };
 struct DoReleaseStale {
   buffer::ClaimId id;
-  bool is_owner_dead =
-      false;  // as the control plane knows; else its lease has ended, or it is ours
+  // As the control plane knows; else its lease has ended, or it is ours.
+  bool is_owner_dead = false;
+  bool counts_attempt = false;  // the owner died while it worked on this very claim
 };
 struct RunClaim {  // a claim is ours: take it through
   buffer::Claim claim;
@@ -126,7 +128,7 @@ class ShardFlusher {
   void Decide(Instant now, FlusherRoom room);
   void HandOver(Instant now);
   void FindStale();
-  bool IsDead(const Epoch& epoch) const;
+  const wire::DeadEpoch* FindDead(const Epoch& epoch) const;  // null: not known to be dead
   void Choose(Instant now);
   void SchedulePeek(EventTime clock_before, Instant now);
   void LoseEpoch(Instant now);
@@ -158,7 +160,7 @@ class ShardFlusher {
   std::optional<PendingClaim> pending_;
   std::map<buffer::ClaimId, size_t> claims_;  // held: number of parts
   std::vector<DoReleaseStale> stale_;
-  std::vector<Epoch> dead_;              // as told last
+  std::vector<wire::DeadEpoch> dead_;    // as told last
   uint64_t usual_part_bytes_ = 8 << 10;  // moving average
 
   Backoff delivery_backoff_;

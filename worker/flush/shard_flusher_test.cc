@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -187,9 +188,15 @@ TEST_F(ShardFlusherTest, ReleasesOnlyClaimsNobodyCanEnd) {
   EXPECT_THAT(released, testing::UnorderedElementsAre(1, 3));
 }
 
+std::vector<wire::DeadEpoch> Dead(const std::vector<Epoch>& epochs) {
+  std::vector<wire::DeadEpoch> dead;
+  for (const Epoch& epoch : epochs) dead.push_back({ShardId{0}, epoch, {}});
+  return dead;
+}
+
 TEST_F(ShardFlusherTest, ReleasesAtOnceWhatTheOrderCallsDeadAndNothingElse) {
   const Epoch dead{4, 1}, same_number{4, 2}, older{3, 1};
-  Only<DoAcquire>(Step(Wanted{.is_wanted = true, .dead = {{2, 9}, dead}}));
+  Only<DoAcquire>(Step(Wanted{.is_wanted = true, .dead = Dead({{2, 9}, dead})}));
   Only<DoPeek>(Step(Acquired{.code = StoreCode::kOk, .value = kEpoch, .message = ""}));
   Peeked peeked = PeekWith({});
   peeked.value.inflight = {{.id = {0, 1}, .epoch = same_number, .lease_end = {9'000'000}},
@@ -201,6 +208,30 @@ TEST_F(ShardFlusherTest, ReleasesAtOnceWhatTheOrderCallsDeadAndNothingElse) {
   Only<DoPeek>(Step(StaleReleased{StoreCode::kOk}));
 }
 
+// Of a dead owner's claims only the one that it worked on is suspected of its death.
+TEST_F(ShardFlusherTest, CountsAnAttemptOnlyForWhatADeadOwnerHadInHand) {
+  const Epoch dead{4, 1}, other{4, 2};
+  std::vector<wire::DeadEpoch> told = Dead({dead, other});
+  told[0].in_hand = buffer::ClaimId{0, 2};
+  Only<DoAcquire>(Step(Wanted{.is_wanted = true, .dead = told}));
+  Only<DoPeek>(Step(Acquired{.code = StoreCode::kOk, .value = kEpoch, .message = ""}));
+  Peeked peeked = PeekWith({});
+  peeked.value.inflight = {{.id = {0, 1}, .epoch = dead, .lease_end = {9'000'000}},
+                           {.id = {0, 2}, .epoch = dead, .lease_end = {9'000'000}},
+                           {.id = {0, 3}, .epoch = other, .lease_end = {9'000'000}},
+                           {.id = {0, 4}, .epoch = {3, 1}, .lease_end = {0}}};
+  std::map<uint64_t, bool> counted;
+  auto actions = Step(peeked);
+  while (actions.size() == 1 && std::holds_alternative<DoReleaseStale>(actions[0])) {
+    const auto& release = std::get<DoReleaseStale>(actions[0]);
+    counted[release.id.low] = release.counts_attempt;
+    actions = Step(StaleReleased{StoreCode::kOk});
+  }
+  EXPECT_THAT(counted,
+              testing::UnorderedElementsAre(testing::Pair(1, false), testing::Pair(2, true),
+                                            testing::Pair(3, false), testing::Pair(4, false)));
+}
+
 // The death of an owner that had given the shard up, or was silent, is told later.
 TEST_F(ShardFlusherTest, LooksAtOnceWhenADeathIsToldLate) {
   Acquire();
@@ -209,9 +240,10 @@ TEST_F(ShardFlusherTest, LooksAtOnceWhenADeathIsToldLate) {
   peeked.value.inflight = {{.id = {0, 1}, .epoch = dead, .lease_end = {9'000'000}}};
   EXPECT_THAT(Step(peeked), IsEmpty());
   EXPECT_GT(flusher_.wake(), now_);
-  Only<DoPeek>(Step(Wanted{.is_wanted = true, .dead = {dead}}));
+  Only<DoPeek>(Step(Wanted{.is_wanted = true, .dead = Dead({dead})}));
   EXPECT_EQ(Only<DoReleaseStale>(Step(peeked)).id.low, 1u);
-  EXPECT_THAT(Step(Wanted{.is_wanted = true, .dead = {dead}}), IsEmpty()) << "the same word again";
+  EXPECT_THAT(Step(Wanted{.is_wanted = true, .dead = Dead({dead})}), IsEmpty())
+      << "the same word again";
 }
 
 TEST_F(ShardFlusherTest, PeeksInTimeForTheNextDeadlineWhileTheClockMoves) {

@@ -112,12 +112,13 @@ class World {
 // One flush worker in a world.
 class Flusher {
  public:
-  explicit Flusher(World& world, const FlushOptions& options = {})
+  explicit Flusher(World& world, const FlushOptions& options = {}, NoteInHand note_in_hand = {})
       : producer(world.kafka),
         engine({.clock = world.clock,
                 .store = world.store,
                 .producer = producer,
-                .random = [&world] { return world.random.Next(); }},
+                .random = [&world] { return world.random.Next(); },
+                .note_in_hand = std::move(note_in_hand)},
                options, [this](Instant when) { wake_ = when; }),
         world_(world) {}
 
