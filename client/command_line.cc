@@ -125,8 +125,11 @@ class Parser {
 
   void AddRestart() {
     CLI::App* app = app_.add_subcommand(
-        "restart", "Give a pool's workers, or one worker, new processes; also out of CRASH_LOOP");
-    app->add_option("POOL[/SLOT]", restart_.name, "Name of the pool or of the worker")->required();
+        "restart",
+        "Give a pool's workers, or one worker, new processes; let a shard's owners begin anew");
+    app->add_option("POOL[/SLOT]", restart_.name, "Name of the pool or of the worker")
+        ->default_str("");
+    app->add_option("--shard", restart_.shard, "Instead: this shard, 7")->default_str("");
     app->add_flag("--failed", restart_.failed,
                   "Only workers that are unhealthy, in BACKOFF or in CRASH_LOOP");
     app->add_option("--max-unavailable", restart_.max_unavailable,
@@ -135,13 +138,17 @@ class Parser {
     AddWaiting(*app);
     app->footer(
         "Each worker hands its shards over and finishes before it ends. A new one that does not\n"
-        "become ready and healthy stops the restart of the pool there.\n\n"
+        "become ready and healthy stops the restart of the pool there. Workers in CRASH_LOOP "
+        "start\n"
+        "again. A shard's flush owner hands it over, its ingest owner takes it from nothing; no\n"
+        "process ends, nothing is lost.\n\n"
         "Examples:\n"
         "  spillway restart flush --wait --timeout 10m\n"
         "  spillway restart flush --failed\n"
-        "  spillway restart flush/2 --wait\n");
+        "  spillway restart flush/2 --wait\n"
+        "  spillway restart --shard 7 --wait\n");
     app->callback([this] {
-      verb_ = [this](Session& session) { return RestartPoolOrWorker(session, restart_, waiting_); };
+      verb_ = [this](Session& session) { return RestartAny(session, restart_, waiting_); };
     });
   }
 

@@ -362,6 +362,13 @@ Answer<v1::Operation> ControlClient::RestartWorker(const std::string& name, bool
   return Change(*fleet_, &v1::FleetService::Stub::RestartWorker, std::move(request), server_);
 }
 
+Answer<v1::Shard> ControlClient::RestartShard(const std::string& name, bool dry_run) {
+  v1::RestartShardRequest request;
+  request.set_name(name);
+  request.set_validate_only(dry_run);
+  return Change(*fleet_, &v1::FleetService::Stub::RestartShard, std::move(request), server_);
+}
+
 Answer<v1::Operation> ControlClient::ResizePool(v1::ResizePoolRequest request) {
   return Change(*fleet_, &v1::FleetService::Stub::ResizePool, std::move(request), server_);
 }

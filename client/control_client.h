@@ -75,6 +75,7 @@ class ControlClient {
   Answer<v1::Operation> DrainPool(const std::string& name, Duration timeout, bool dry_run);
   Answer<v1::Operation> RestartPool(v1::RestartPoolRequest request);
   Answer<v1::Operation> RestartWorker(const std::string& name, bool dry_run);
+  Answer<v1::Shard> RestartShard(const std::string& name, bool dry_run);
   Answer<v1::Operation> ResizePool(v1::ResizePoolRequest request);
 
   Answer<v1::Operation> CancelOperation(const std::string& name, bool dry_run);

@@ -91,7 +91,29 @@ ExitCode RestartPool(Session& session, const Restart& restart, const Waiting& wa
   return Finish(session, session.client.RestartPool(std::move(request)), waiting);
 }
 
-ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Waiting& waiting) {
+ExitCode RestartShard(Session& session, const std::string& name, const Waiting& waiting) {
+  const Answer<v1::Shard> answer =
+      session.client.RestartShard(ShardResource(name), waiting.dry_run);
+  if (!answer.ok()) return Fail(session, answer.error);
+  if (waiting.wait && !waiting.dry_run) {
+    Goal goal{Goal::Kind::kShardRestarted, "", std::nullopt};
+    goal.shard = answer.value;
+    return WaitFor(session, goal, waiting.timeout);
+  }
+  Printer(session.format, session.out).Shards(answer.value, {answer.value});
+  return kExitDone;
+}
+
+ExitCode RestartAny(Session& session, const Restart& restart, const Waiting& waiting) {
+  if (restart.shard.empty() == restart.name.empty()) {
+    return Fail(session, {kExitUsage, "expected either POOL[/SLOT] or --shard N", ""});
+  }
+  if (!restart.shard.empty()) {
+    if (restart.failed || restart.max_unavailable) {
+      return Fail(session, {kExitUsage, "--failed and --max-unavailable are for a whole pool", ""});
+    }
+    return RestartShard(session, restart.shard, waiting);
+  }
   if (WorkerResource(restart.name).empty()) return RestartPool(session, restart, waiting);
   if (restart.failed || restart.max_unavailable) {
     return Fail(session, {kExitUsage, "--failed and --max-unavailable are for a whole pool", ""});
@@ -124,6 +146,11 @@ ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout) {
   if (error.exit_code != kExitDone) return Fail(session, error);
   if (verdict.state == Verdict::State::kImpossible)
     return Fail(session, {verdict.exit_code, verdict.text, ""});
+  if (goal.kind == Goal::Kind::kShardRestarted) {
+    const v1::Shard& shard = fleet.shards.at(goal.shard.name());
+    Printer(session.format, session.out).Shards(shard, {shard});
+    return kExitDone;
+  }
   const v1::Pool& pool = fleet.pools.at(goal.pool);
   Printer(session.format, session.out).Pools(pool, {pool});
   return kExitDone;

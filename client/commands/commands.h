@@ -60,11 +60,12 @@ ExitCode ResumePool(Session& session, const std::string& pool, const Waiting& wa
 ExitCode DrainPool(Session& session, const std::string& pool, const Waiting& waiting);
 
 struct Restart {
-  std::string name;  // a pool's, or a worker's
+  std::string name;   // a pool's, or a worker's; or
+  std::string shard;  // a shard's: 7
   bool failed = false;
   std::optional<int32_t> max_unavailable;
 };
-ExitCode RestartPoolOrWorker(Session& session, const Restart& restart, const Waiting& waiting);
+ExitCode RestartAny(Session& session, const Restart& restart, const Waiting& waiting);
 
 // "7" and "operations/7" → "operations/7".
 std::string OperationResource(const std::string& name);

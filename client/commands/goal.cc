@@ -88,6 +88,21 @@ Verdict JudgeHealthy(const Goal& goal, const v1::Pool& pool, const Figures& figu
                 std::move(text));
 }
 
+// A side that nobody had may stay so.
+Verdict JudgeShard(const v1::Shard& before, const FleetState& fleet) {
+  const auto found = fleet.shards.find(before.name());
+  if (found == fleet.shards.end()) {
+    return Impossible(kExitNotFound, absl::StrCat(before.name(), ": there is no such shard"));
+  }
+  const v1::Shard& shard = found->second;
+  const auto is_new = [](uint64_t earlier, uint64_t now) { return earlier == 0 || now > earlier; };
+  return Answer(is_new(before.ingest_epoch(), shard.ingest_epoch()) &&
+                    is_new(before.flush_epoch(), shard.flush_epoch()),
+                absl::StrCat(shard.name(), ": ingest epoch ", before.ingest_epoch(), " -> ",
+                             shard.ingest_epoch(), ", flush epoch ", before.flush_epoch(), " -> ",
+                             shard.flush_epoch()));
+}
+
 }  // namespace
 
 void FleetState::Apply(const v1::WatchFleetResponse& response) {
@@ -103,6 +118,7 @@ void FleetState::Apply(const v1::WatchFleetResponse& response) {
 }
 
 Verdict Judge(const Goal& goal, const FleetState& fleet) {
+  if (goal.kind == Goal::Kind::kShardRestarted) return JudgeShard(goal.shard, fleet);
   const auto found = fleet.pools.find(goal.pool);
   if (found == fleet.pools.end()) {
     return Impossible(kExitNotFound, absl::StrCat(goal.pool, ": there is no such pool"));
@@ -123,6 +139,8 @@ Verdict Judge(const Goal& goal, const FleetState& fleet) {
       return Answer(
           pool.state() == v1::POOL_STATE_RUNNING && pool.paused() == 0,
           absl::StrCat(name, ": ", Text(pool.state()), ", ", pool.paused(), " still paused"));
+    case Goal::Kind::kShardRestarted:
+      break;  // above: it has no pool
     case Goal::Kind::kDrained:
       return Answer(
           (figures.holding == 0 && figures.held == 0) ||

@@ -27,11 +27,13 @@ struct Goal {
     kStopped,  // stopped, and no process is left
     kPaused,   // paused, every process has said so, and nothing is in flight
     kResumed,  // runs, and no process is paused any more
-    kDrained,  // no worker of the pool holds a shard, and no shard is meant for one
+    kShardRestarted,  // `shard` is had under higher epochs than it was
+    kDrained,         // no worker of the pool holds a shard, and no shard is meant for one
   };
   Kind kind = Kind::kHealthy;
   std::string pool;                // "pools/flush"
   std::optional<int32_t> desired;  // the size that was asked for: earlier snapshots do not count
+  v1::Shard shard{};               // kShardRestarted: as it was before; no pool is named
 };
 
 struct Verdict {

@@ -347,6 +347,7 @@ absl::StatusOr<DownMessage> ReadOrder(const v1::Order& proto) {
     if (!seen.contains(ShardId{idle})) return Invalid("order.idle", "not in order.shards");
     order.idle.push_back({idle});
   }
+  ASSIGN_OR_RETURN(order.retake, ReadHeld("order.retake", proto.retake()));
   return order;
 }
 
@@ -358,6 +359,7 @@ v1::Order OrderToProto(const Order& order) {
   proto.set_drain(order.drain);
   for (const DeadEpoch& dead : order.dead) WriteDeadEpoch(dead, *proto.add_dead());
   for (const ShardId idle : order.idle) proto.add_idle(idle.value);
+  HeldToProto(order.retake, *proto.mutable_retake());
   return proto;
 }
 

@@ -117,7 +117,8 @@ INSTANTIATE_TEST_SUITE_P(AllMessages, UpRoundTripTest,
 
 TEST(DownRoundTripTest, WelcomeAndOrder) {
   const DownMessage welcome = Welcome{"pools/flush/workers/0", {3}, milliseconds(250)};
-  const DownMessage order = Order{5, {{0}, {3}}, true, true, {{{3}, {7, ~uint64_t{0}}}}, {{3}}};
+  const DownMessage order =
+      Order{5, {{0}, {3}}, true, true, {{{3}, {7, ~uint64_t{0}}}}, {{3}}, {{{5}, {8, 9}}}};
 
   ASSERT_TRUE(FromProto(ToProto(welcome)).ok());
   EXPECT_TRUE(*FromProto(ToProto(welcome)) == welcome);

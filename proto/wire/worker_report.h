@@ -149,13 +149,20 @@ struct DeadEpoch {
   bool operator==(const DeadEpoch&) const = default;
 };
 
+struct HeldShard {
+  ShardId shard;
+  Epoch epoch;
+  bool operator==(const HeldShard&) const = default;
+};
+
 struct Order {
   uint64_t sequence = 0;
   std::vector<ShardId> shards;  // flush only
   bool pause = false;
   bool drain = false;
-  std::vector<DeadEpoch> dead{};  // flush only; of `shards`
-  std::vector<ShardId> idle{};    // flush only; of `shards`: claim nothing of these
+  std::vector<DeadEpoch> dead{};    // flush only; of `shards`
+  std::vector<ShardId> idle{};      // flush only; of `shards`: claim nothing of these
+  std::vector<HeldShard> retake{};  // ingest only: to be given up and taken from nothing
   bool operator==(const Order&) const = default;
 };
 
@@ -163,12 +170,6 @@ struct Order {
 struct OrderDone {
   uint64_t sequence = 0;
   bool operator==(const OrderDone&) const = default;
-};
-
-struct HeldShard {
-  ShardId shard;
-  Epoch epoch;
-  bool operator==(const HeldShard&) const = default;
 };
 
 struct Hello {

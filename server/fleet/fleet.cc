@@ -145,6 +145,18 @@ class Stepper {
     if (pool != nullptr) CancelWork(*pool, "was cancelled");
   }
 
+  void On(const ShardRestarted& restarted) {
+    const auto found = fleet_.shards.find(restarted.shard);
+    if (found == fleet_.shards.end()) return;
+    Shard& shard = found->second;
+    if (shard.owner) {
+      shard.handover = Handover{*shard.owner, shard.owner_generation, 0, now_};
+      shard.owner.reset();
+    }
+    const ShardHolder holder = FindHolder(fleet_, wire::Role::kIngest, restarted.shard);
+    if (holder.worker != nullptr) shard.retake = holder.report->epoch;
+  }
+
   void On(const ShutDown&) { fleet_.is_shutting_down = true; }
 
   // Time we slept does not count against anyone.
@@ -266,6 +278,18 @@ const Pool* FindPool(const Fleet& fleet, const std::string& name) {
     if (pool.name == name) return &pool;
   }
   return nullptr;
+}
+
+ShardHolder FindHolder(const Fleet& fleet, wire::Role role, ShardId shard) {
+  ShardHolder holder;
+  for (const auto& [key, worker] : fleet.workers) {
+    if (worker.role != role || !worker.has_process || worker.report == nullptr) continue;
+    for (const wire::ShardReport& held : worker.report->shards) {
+      if (held.shard != shard) continue;
+      if (holder.report == nullptr || holder.report->epoch < held.epoch) holder = {&worker, &held};
+    }
+  }
+  return holder;
 }
 
 // The state that a verb on a pool asks for; empty: it is about something else.

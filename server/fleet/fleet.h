@@ -58,6 +58,9 @@ struct Shard {
   // worked under when it ended; oldest first, at most kMaxDeadEpochs. A claim under another waits
   // for its lease.
   std::vector<wire::DeadEpoch> dead{};
+  // The ingest owner's epoch that a person's restart has ended: whoever reports it is told to begin
+  // anew, until it reports another.
+  std::optional<Epoch> retake{};
 };
 
 struct Fleet {
@@ -143,12 +146,16 @@ struct WishPutBack {
 struct RestartCancelled {
   std::string pool;
 };
+// Its owners begin anew: flush hands it over, ingest takes it from nothing.
+struct ShardRestarted {
+  ShardId shard;
+};
 struct ShutDown {};
 
 using Event =
     std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound, PoolResized,
                  PoolStarted, PoolStopped, PoolPaused, PoolResumed, PoolDrained, PoolRestarted,
-                 WorkerRestarted, WishPutBack, RestartCancelled, ShutDown>;
+                 WorkerRestarted, ShardRestarted, WishPutBack, RestartCancelled, ShutDown>;
 
 struct Transition {
   Fleet fleet;
@@ -171,6 +178,13 @@ const Pool* FindPool(const Fleet& fleet, const std::string& name);
 // `pool` with the wish that this event about it leaves it with; events that change no wish: as it
 // is.
 Pool Wished(Pool pool, const Event& event);
+
+// The worker that reports `shard` under the highest epoch, and its report; null: nobody.
+struct ShardHolder {
+  const Worker* worker = nullptr;
+  const wire::ShardReport* report = nullptr;
+};
+ShardHolder FindHolder(const Fleet& fleet, wire::Role role, ShardId shard);
 
 // What to answer a worker that says Hello.
 enum class Welcoming {

@@ -452,6 +452,24 @@ TEST_F(FleetTest, OurOwnPauseIsNobodysSilence) {
   EXPECT_EQ(StateOf(F(0)), WorkerState::kReady);
 }
 
+TEST_F(FleetTest, ARestartedShardIsGivenUpByBothOwnersFirst) {
+  Make(1, 1);
+  Do(ShardsFound{2});
+  MakeReady(F(0));
+  const WorkerKey ingest{"ingest", 0};
+  MakeReady(ingest);
+  Says(ingest, {0, 1}, orders_[ingest].sequence, {7, 70});
+  Do(ShardRestarted{ShardId{1}});
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0));
+  const std::vector<wire::HeldShard> left = {{ShardId{1}, {7, 70}}};
+  EXPECT_EQ(orders_[ingest].retake, left);
+  Obeys(F(0));
+  EXPECT_THAT(Ordered(F(0)), ElementsAre(0, 1)) << "proven free, so given out again";
+  Says(ingest, {0}, orders_[ingest].sequence, {7, 70});
+  Says(ingest, {0, 1}, orders_[ingest].sequence, {8, 80});
+  EXPECT_TRUE(orders_[ingest].retake.empty()) << "done: it has another epoch";
+}
+
 // ---- a server that starts among running workers -------------------------------------------------
 
 TEST_F(FleetTest, AdoptsWhatRunsAndStartsTheRest) {

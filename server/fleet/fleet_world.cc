@@ -133,6 +133,8 @@ void World::Strike(Fault fault) {
                                 static_cast<int32_t>(1 + random_() % 3)});
     case Fault::kRestartWorker:
       return Tell(WorkerRestarted{{"flush", static_cast<int32_t>(random_() % 5)}});
+    case Fault::kRestartShard:
+      return Tell(ShardRestarted{ShardId{static_cast<int32_t>(random_() % kShards)}});
     case Fault::kPause:
       return Tell(PoolPaused{"flush"});
     case Fault::kResume:

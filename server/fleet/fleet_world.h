@@ -38,6 +38,7 @@ enum class Fault {
   kStopOrStart,
   kRestartPool,
   kRestartWorker,
+  kRestartShard,
   kPause,
   kResume,
   kDrain,

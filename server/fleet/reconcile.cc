@@ -110,24 +110,6 @@ bool IsHandedOver(const Fleet& fleet, ShardId id, const Handover& handover, Inst
   return has_obeyed && !Holds(*from, id);
 }
 
-struct Holder {
-  const Worker* worker = nullptr;  // null: nobody
-  wire::ShardReport report;
-};
-
-// Who has a shard by its own word. Of several the one with the highest epoch.
-Holder HolderOf(const Fleet& fleet, ShardId id) {
-  Holder holder;
-  for (const auto& [key, worker] : fleet.workers) {
-    if (!IsFlushWorkerAlive(worker) || worker.report == nullptr) continue;
-    for (const wire::ShardReport& held : worker.report->shards) {
-      if (held.shard != id) continue;
-      if (holder.worker == nullptr || holder.report.epoch < held.epoch) holder = {&worker, held};
-    }
-  }
-  return holder;
-}
-
 bool IsAdoptionPending(const Fleet& fleet, Instant now) {
   if (now >= fleet.adoption_deadline) return false;
   return std::any_of(fleet.workers.begin(), fleet.workers.end(), [](const auto& entry) {
@@ -147,10 +129,10 @@ void Give(Fleet& fleet, Shard& shard, const WorkerKey& owner) {
 void AdoptShards(Fleet& fleet, Instant now) {
   for (auto& [id, shard] : fleet.shards) {
     if (shard.is_known) continue;
-    const Holder holder = HolderOf(fleet, id);
+    const ShardHolder holder = FindHolder(fleet, wire::Role::kFlush, id);
     if (holder.worker == nullptr) continue;
     const bool goes_on =
-        IsEligible(fleet, *holder.worker) && holder.report.stage != wire::ShardStage::kReleasing;
+        IsEligible(fleet, *holder.worker) && holder.report->stage != wire::ShardStage::kReleasing;
     if (goes_on) {
       Give(fleet, shard, holder.worker->key);
     } else {
@@ -187,6 +169,18 @@ std::vector<wire::DeadEpoch> DeadEpochs(const Fleet& fleet, const std::vector<Sh
     dead.insert(dead.end(), known.begin(), known.end());
   }
   return dead;
+}
+
+// What the worker holds under an epoch that is to be left.
+std::vector<wire::HeldShard> Retakes(const Fleet& fleet, const Worker& worker) {
+  std::vector<wire::HeldShard> retakes;
+  if (worker.role != wire::Role::kIngest) return retakes;
+  for (const wire::ShardReport& held : worker.report->shards) {
+    const auto found = fleet.shards.find(held.shard);
+    if (found == fleet.shards.end() || found->second.retake != held.epoch) continue;
+    retakes.push_back({held.shard, held.epoch});
+  }
+  return retakes;
 }
 
 }  // namespace
@@ -253,6 +247,7 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
       wish.shards = std::move(found->second);
     }
     wish.dead = DeadEpochs(fleet, wish.shards);
+    wish.retake = Retakes(fleet, worker);
     wish.pause = IsPaused(pool);
     wish.idle = IdleShards(pool, wish.shards);
     wish.drain = worker.state == WorkerState::kDraining;
@@ -263,7 +258,8 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
     const bool is_new = worker.order.sequence < worker.report->order_sequence ||
                         worker.order.sequence == 0 || wish.shards != worker.order.shards ||
                         wish.pause != worker.order.pause || wish.drain != worker.order.drain ||
-                        wish.dead != worker.order.dead || wish.idle != worker.order.idle;
+                        wish.dead != worker.order.dead || wish.idle != worker.order.idle ||
+                        wish.retake != worker.order.retake;
     if (is_new) {
       wish.sequence = ++fleet.order_sequence;
       worker.order = std::move(wish);

@@ -299,6 +299,33 @@ grpc::ServerUnaryReactor* FleetService::RestartPool(Context* context,
       response);
 }
 
+grpc::ServerUnaryReactor* FleetService::RestartShard(Context* context,
+                                                     const v1::RestartShardRequest* request,
+                                                     v1::Shard* response) {
+  const absl::StatusOr<ShardId> shard = ParseShardName("name", request->name());
+  if (!shard.ok()) return Finish(context, shard.status());
+  if (const absl::Status status = CheckRequestId(request->request_id()); !status.ok()) {
+    return Finish(context, status);
+  }
+  const supervisor::SnapshotPtr before = fleet_.Snapshot();
+  for (const supervisor::ShardView& view : before->shards) {
+    if (view.id == *shard) *response = ToMessage(view, clock_.Now());
+  }
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  Origin from;  // shards have no etag
+  from.request_id = request->request_id();
+  from.validate_only = request->validate_only();
+  Run(
+      *context, *request, std::move(from),
+      [this, shard = *shard](Origin origin, PoolDone done) {
+        fleet_.RestartShard(shard, std::move(origin), std::move(done));
+      },
+      [reactor](const absl::StatusOr<PoolView>& pool) {
+        reactor->Finish(ToGrpcStatus(pool.status()));
+      });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* FleetService::RestartWorker(Context* context,
                                                       const v1::RestartWorkerRequest* request,
                                                       v1::Operation* response) {

@@ -45,6 +45,8 @@ class FleetService final : public v1::FleetService::CallbackService {
                    v1::Operation* response) override;
   Unary* RestartPool(Context* context, const v1::RestartPoolRequest* request,
                      v1::Operation* response) override;
+  Unary* RestartShard(Context* context, const v1::RestartShardRequest* request,
+                      v1::Shard* response) override;
   Unary* RestartWorker(Context* context, const v1::RestartWorkerRequest* request,
                        v1::Operation* response) override;
   Unary* GetOperation(Context* context, const v1::GetOperationRequest* request,

@@ -241,12 +241,14 @@ v1::Shard ToMessage(const supervisor::ShardView& shard, Instant now) {
     message.set_watermark(shard.ingest->watermark);
     message.set_low_watermark(shard.ingest->low_watermark);
     message.set_input_lag(shard.ingest->input_lag);
+    message.set_ingest_epoch(shard.ingest->epoch.number);
     lateness = shard.ingest->lateness;
     clock = shard.ingest->event_clock;
   }
   if (shard.flush) {
     message.set_backlog(shard.flush->backlog);
     message.set_in_flight(shard.flush->in_flight);
+    message.set_flush_epoch(shard.flush->epoch.number);
     lateness = std::max(lateness, shard.flush->lateness);
     clock = std::max(clock, shard.flush->event_clock);
   }

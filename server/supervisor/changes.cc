@@ -55,6 +55,38 @@ void Supervisor::Core::RestartWorker(fleet::WorkerKey worker, Origin origin, Poo
            .done = std::move(done)});
 }
 
+void Supervisor::Core::RestartShard(ShardId shard, Origin origin, PoolDone done) {
+  Wanted wanted{.action = "RestartShard", .pool = ""};
+  wanted.verb = fleet::ShardRestarted{shard};
+  wanted.shard = shard;
+  wanted.origin = std::move(origin);
+  wanted.done = std::move(done);
+  Enqueue(std::move(wanted));
+}
+
+absl::Status Supervisor::Core::FindOwner(Wanted& wanted) const {
+  const std::string name = absl::StrCat("shards/", wanted.shard->value);
+  if (!fleet_.shards.contains(*wanted.shard)) {
+    return Refusal(absl::StatusCode::kNotFound, "SHARD_NOT_FOUND",
+                   absl::StrCat(name, ": there is no such shard"));
+  }
+  for (const wire::Role role : {wire::Role::kFlush, wire::Role::kIngest}) {
+    const fleet::ShardHolder holder = fleet::FindHolder(fleet_, role, *wanted.shard);
+    if (holder.worker == nullptr) continue;
+    absl::StrAppend(&wanted.detail, wanted.detail.empty() ? "" : ", ",
+                    fleet::WorkerName(holder.worker->key));
+    if (wanted.pool.empty()) wanted.pool = holder.worker->key.pool;
+  }
+  if (!wanted.pool.empty()) return absl::OkStatus();
+  return Refusal(absl::StatusCode::kFailedPrecondition, "SHARD_NOT_HELD",
+                 absl::StrCat(name, ": no worker has it"));
+}
+
+std::string Supervisor::Core::TargetOf(const Wanted& wanted) {
+  if (wanted.shard) return absl::StrCat("shards/", wanted.shard->value);
+  return wanted.worker ? fleet::WorkerName(*wanted.worker) : fleet::PoolName(wanted.pool);
+}
+
 absl::Status Supervisor::Core::CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const {
   if (wanted.worker) {
     const std::string name = fleet::WorkerName(*wanted.worker);
@@ -119,7 +151,11 @@ void Supervisor::Core::AnswerPreview(Wanted wanted, const fleet::Event& event) c
   wanted.done(std::move(view));
 }
 
-absl::StatusOr<fleet::Event> Supervisor::Core::Plan(const Wanted& wanted) const {
+absl::StatusOr<fleet::Event> Supervisor::Core::Plan(Wanted& wanted) const {
+  if (wanted.shard) {
+    if (absl::Status status = FindOwner(wanted); !status.ok()) return status;
+    return *wanted.verb;
+  }
   const absl::StatusOr<const fleet::Pool*> pool = FindPool(wanted.pool);
   if (!pool.ok()) return pool.status();
   const std::string& etag = wanted.origin.etag;
@@ -145,7 +181,7 @@ void Supervisor::Core::Refuse(Wanted wanted, const absl::Status& status) {
     record::Event event;
     event.actor = wanted.origin.actor;
     event.action = wanted.action;
-    event.target = wanted.worker ? fleet::WorkerName(*wanted.worker) : fleet::PoolName(wanted.pool);
+    event.target = TargetOf(wanted);
     if (wanted.resize) event.after = absl::StrCat("desired ", wanted.resize->desired);
     event.outcome = RefusalReason(status);
     event.detail = std::string(status.message());
@@ -171,7 +207,7 @@ record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Eve
   entry.time = now;
   entry.actor = wanted.origin.actor;
   entry.action = wanted.action;
-  entry.target = wanted.worker ? fleet::WorkerName(*wanted.worker) : fleet::PoolName(wanted.pool);
+  entry.target = TargetOf(wanted);
   entry.detail = wanted.detail;
   entry.before = WishText(pool);
   entry.after = WishText(wished);

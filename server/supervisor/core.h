@@ -49,6 +49,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done);
   void Restart(RestartRequest request, PoolDone done);
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done);
+  void RestartShard(ShardId shard, Origin origin, PoolDone done);
   void CancelOperation(int64_t number, Origin origin, PoolDone done);
   void WaitOperation(int64_t number, Duration timeout, OperationDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);
@@ -83,6 +84,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
     std::optional<ResizeRequest> resize{};  // else:
     std::optional<fleet::Event> verb{};
     std::optional<fleet::WorkerKey> worker{};  // the verb is about this one of the pool
+    std::optional<ShardId> shard{};            // or about this one; `pool` is an owner's
     int64_t cancels = 0;                       // instead of both: this operation
     std::string detail{};                      // for the journal
     // What is to be said of operations when it is on record, and which of them is the answer.
@@ -91,9 +93,12 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
     Origin origin{};
     PoolDone done{};
   };
+  static std::string TargetOf(const Wanted& wanted);  // "pools/flush", "shards/7"
   void Enqueue(Wanted wanted);
   void TakeNext();
-  absl::StatusOr<fleet::Event> Plan(const Wanted& wanted) const;
+  absl::StatusOr<fleet::Event> Plan(Wanted& wanted) const;
+  // The pool of a worker that has the shard, and who they are.
+  absl::Status FindOwner(Wanted& wanted) const;
   absl::Status CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const;
   absl::StatusOr<fleet::Event> PlanCancel(const Wanted& wanted, const fleet::Pool& pool) const;
   void Draft(Wanted& wanted, const fleet::Event& event) const;  // the operation that it begins

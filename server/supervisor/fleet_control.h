@@ -92,6 +92,9 @@ class FleetControl {
   // At once, with a new restart budget. Answers with its pool. NOT_FOUND / WORKER_NOT_FOUND;
   // FAILED_PRECONDITION / WORKER_NOT_WANTED: it is going away.
   virtual void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) = 0;
+  // Lets the owners of a shard begin anew. Answers with the pool of one of them. NOT_FOUND /
+  // SHARD_NOT_FOUND; FAILED_PRECONDITION / SHARD_NOT_HELD.
+  virtual void RestartShard(ShardId shard, Origin origin, PoolDone done) = 0;
   // Puts the wish back as it was before the operation, or asks no more workers to restart (those
   // that were asked go on). NOT_FOUND / OPERATION_NOT_FOUND; FAILED_PRECONDITION / OPERATION_ENDED,
   // NOT_CANCELLABLE (a worker that ends already), WISH_CHANGED (by somebody else since).

@@ -87,6 +87,13 @@ void Supervisor::RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone 
   });
 }
 
+void Supervisor::RestartShard(ShardId shard, Origin origin, PoolDone done) {
+  core_->loop().Post(
+      [core = core_, shard, origin = std::move(origin), done = std::move(done)]() mutable {
+        core->RestartShard(shard, std::move(origin), std::move(done));
+      });
+}
+
 void Supervisor::CancelOperation(int64_t number, Origin origin, PoolDone done) {
   core_->loop().Post(
       [core = core_, number, origin = std::move(origin), done = std::move(done)]() mutable {

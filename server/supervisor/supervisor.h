@@ -70,6 +70,7 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void DrainPool(std::string pool, Duration timeout, Origin origin, PoolDone done) override;
   void Restart(RestartRequest request, PoolDone done) override;
   void RestartWorker(fleet::WorkerKey worker, Origin origin, PoolDone done) override;
+  void RestartShard(ShardId shard, Origin origin, PoolDone done) override;
   void CancelOperation(int64_t number, Origin origin, PoolDone done) override;
   void WaitOperation(int64_t number, Duration timeout, OperationDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;

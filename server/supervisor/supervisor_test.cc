@@ -382,6 +382,26 @@ TEST_F(SupervisorTest, RefusesVerbsWithStableReasons) {
   EXPECT_EQ(RefusalReason(pause.status()), "POOL_STOPPED");
 }
 
+TEST_F(SupervisorTest, ARestartedShardIsTakenFromItsOwnerAndGivenAgain) {
+  Begin(testing::FlushPool(1));
+  const auto restart = [&](int shard) {
+    return Await(
+        [&](PoolDone done) { supervisor_->RestartShard(ShardId{shard}, {}, std::move(done)); });
+  };
+  EXPECT_EQ(RefusalReason(restart(9).status()), "SHARD_NOT_FOUND");
+  EXPECT_EQ(RefusalReason(restart(1).status()), "SHARD_NOT_HELD");
+  FakeWorker& worker = MakeReady(0);
+  ASSERT_TRUE(Until([&] { return worker.OrderedShards().size() == 4; }));
+  worker.Report();
+  ASSERT_TRUE(Until([&] { return supervisor_->Snapshot()->shards[1].flush.has_value(); }));
+  const auto answer = restart(1);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->name, "flush");
+  EXPECT_TRUE(Until([&] { return worker.OrderedShards().size() == 3; }));
+  worker.Report();
+  EXPECT_TRUE(Until([&] { return worker.OrderedShards().size() == 4; }));
+}
+
 TEST_F(SupervisorTest, DrainEndsEveryoneAndRefusesOrdersMeanwhile) {
   Begin(testing::FlushPool(2));
   FakeWorker& worker = MakeReady(0);

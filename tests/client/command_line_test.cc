@@ -201,6 +201,9 @@ TEST_F(CommandLineTest, UsageErrorsEndWithTwo) {
                                                     {"restart"},
                                                     {"restart", "flush", "--max-unavailable", "0"},
                                                     {"restart", "flush/0", "--failed"},
+                                                    {"restart", "flush", "--shard", "1"},
+                                                    {"restart", "--shard", "1", "--failed"},
+                                                    {"restart", "--shard", "one"},
                                                     {"wait", "flush"},
                                                     {"wait", "flush", "--for", "luck"},
                                                     {"get", "pools", "-o", "xml"},
@@ -300,6 +303,14 @@ TEST_F(CommandLineTest, AnAbsentServerIsUnreachableForEveryVerb) {
     EXPECT_EQ(result.code, kExitUnreachable) << ::testing::PrintToString(arguments);
     EXPECT_THAT(result.err, HasSubstr("no server at unix:"));
   }
+}
+
+TEST_F(CommandLineTest, RestartOfAShardReachesTheFleet) {
+  const Result result = Run({"restart", "--shard", "1"});
+  EXPECT_EQ(result.code, kExitDone) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("SHARD"));
+  EXPECT_EQ(Run({"restart", "--shard", "shards/1"}).code, kExitDone);
+  EXPECT_THAT(fleet_.verbs(), ::testing::ElementsAre("restart shards/1", "restart shards/1"));
 }
 
 }  // namespace

@@ -150,5 +150,30 @@ TEST(YamlTest, KeepsTextsAsTexts) {
             "a: \"42\"\nb: 42\nc: []\nd:\n  - e: true\n");
 }
 
+TEST(JudgeTest, AShardIsRestartedWhenBothItsEpochsHaveRisen) {
+  supervisor::FleetSnapshot fleet = SettledFleet();
+  wire::ShardReport report;
+  report.epoch = {4, 40};
+  fleet.shards[0].ingest = report;
+  report.epoch = {7, 70};
+  fleet.shards[0].flush = report;
+  Goal goal{Goal::Kind::kShardRestarted, "", std::nullopt};
+  goal.shard = StateOf(fleet).shards.at("shards/0");
+  EXPECT_EQ(Judge(goal, StateOf(fleet)).state, State::kWaiting);
+
+  fleet.shards[0].ingest->epoch = {5, 41};
+  const Verdict half = Judge(goal, StateOf(fleet));
+  EXPECT_EQ(half.state, State::kWaiting);
+  EXPECT_EQ(half.text, "shards/0: ingest epoch 4 -> 5, flush epoch 7 -> 7");
+  fleet.shards[0].flush.reset();
+  EXPECT_EQ(Judge(goal, StateOf(fleet)).state, State::kWaiting) << "handed over, not given yet";
+  fleet.shards[0].flush = report;
+  fleet.shards[0].flush->epoch = {8, 71};
+  EXPECT_EQ(Judge(goal, StateOf(fleet)).state, State::kReached);
+
+  goal.shard.set_name("shards/99");
+  EXPECT_EQ(Judge(goal, StateOf(fleet)).exit_code, kExitNotFound);
+}
+
 }  // namespace
 }  // namespace spillway::client

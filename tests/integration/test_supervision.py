@@ -1,5 +1,6 @@
 """Workers that hang, servers that die meanwhile, backpressure: P4, P6, P8, P9, P10, P12 with real workers."""
 
+import json
 import os
 import signal
 import uuid
@@ -108,6 +109,25 @@ def test_a_pause_outlives_a_killed_server(make_fleet):
     assert len(everything(fleet.output)) == gone and fleet.worker("flush", 0)["isPaused"]
     fleet.must("resume", "flush", "--wait", "--timeout", "60s")
     assert len(before & pids(fleet, "flush")) == 1
+    assert_exactly_once(load.check())
+
+
+def test_restarted_shards_begin_anew_and_lose_and_double_nothing(make_fleet):
+    """Both owners of a shard give it up and take it again, under higher epochs; no process ends."""
+    fleet = fleet_of(make_fleet, ingest=1, flush=2)
+    load = Load(fleet, rate=6_000)
+    wait_until(lambda: fleet.ledger_sum("acknowledged") > 1000, "segments leave")
+    before = pids(fleet, "flush") | pids(fleet, "ingest")
+    for shard in (0, 3, 3):
+        epochs = {s["name"]: (int(s["ingestEpoch"]), int(s["flushEpoch"])) for s in fleet.shards()}
+        fleet.must("restart", "--shard", shard, "--wait", "--timeout", "60s")
+        after = {s["name"]: (int(s["ingestEpoch"]), int(s["flushEpoch"])) for s in fleet.shards()}
+        changed = [name for name in epochs if after[name] != epochs[name]]
+        assert changed == [f"shards/{shard}"], (epochs, after)
+    assert pids(fleet, "flush") | pids(fleet, "ingest") == before
+    event = next(e for e in json.loads(fleet.must("-o", "json", "events"))["events"] if e["action"] == "RestartShard")
+    assert event["target"] == "shards/3" and event["outcome"] == "OK" and "pools/ingest/workers/0" in event["detail"], event
+    assert fleet.cli("restart", "--shard", 77)[0] == 3
     assert_exactly_once(load.check())
 
 

@@ -307,6 +307,11 @@ void FakeFleet::CancelOperation(int64_t number, supervisor::Origin origin,
   done(std::move(pool));
 }
 
+void FakeFleet::RestartShard(ShardId shard, supervisor::Origin, supervisor::PoolDone done) {
+  Remember("restart shards/" + std::to_string(shard.value));
+  done(Present("flush"));
+}
+
 void FakeFleet::Remember(const std::string& verb) {
   MutexLock lock(&mutex_);
   ++changes_;

@@ -78,6 +78,7 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void Restart(supervisor::RestartRequest request, supervisor::PoolDone done) override;
   void RestartWorker(fleet::WorkerKey worker, supervisor::Origin origin,
                      supervisor::PoolDone done) override;
+  void RestartShard(ShardId shard, supervisor::Origin origin, supervisor::PoolDone done) override;
   // Answers at once: as OnWait says, else as the snapshot has it, else what a change has begun, as
   // SUCCEEDED.
   void WaitOperation(int64_t number, Duration timeout, supervisor::OperationDone done) override;

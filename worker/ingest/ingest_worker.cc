@@ -296,6 +296,10 @@ void IngestWorker::ProbeKafka() {
 void IngestWorker::Obey(const wire::Order& order) {
   if (order.sequence < order_sequence_) return;
   order_sequence_ = order.sequence;
+  for (const wire::HeldShard& retake : order.retake) {
+    const auto session = sessions_.find(retake.shard);
+    if (session != sessions_.end()) session->second->Retake(retake.epoch);
+  }
   if (order.pause == is_paused_) return;
   is_paused_ = order.pause;
   for (const auto& [shard, session] : sessions_) session->SetPaused(is_paused_);

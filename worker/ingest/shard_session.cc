@@ -285,6 +285,12 @@ void ShardSession::SetPaused(bool is_paused) {
   parts_.host.RequestTurn(shard_);
 }
 
+void ShardSession::Retake(const Epoch& epoch) {
+  const bool is_held = phase_ == Phase::kLive || phase_ == Phase::kReplaying;
+  if (!is_held || epoch_ != epoch || is_draining_) return;
+  GiveUp("a person restarts it", Duration(0));
+}
+
 void ShardSession::Drain(absl::AnyInvocable<void()> drained) {
   is_draining_ = true;
   drained_ = std::move(drained);

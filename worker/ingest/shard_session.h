@@ -82,6 +82,8 @@ class ShardSession {
   // The shard is about to be given back: commits what is proven.
   void OnRevoked(bool lost);
   void SetPaused(bool is_paused);  // reads nothing while paused
+  // Gives the shard up and takes it from nothing, if it is held under this very epoch.
+  void Retake(const Epoch& epoch);
   // Reads nothing more, waits for the call under way, commits C; then `drained`, once, maybe
   // inside.
   void Drain(absl::AnyInvocable<void()> drained);
