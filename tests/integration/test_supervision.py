@@ -148,7 +148,8 @@ def test_backpressure_with_several_processes_closes_the_gate_of_the_shard_behind
         "segments": {"root_timeout": "500ms"},
         "pools": [{"name": "ingest", "role": "ingest", "replicas": 2}, {"name": "flush", "role": "flush", "replicas": 2}]})
     fleet.start()
-    wait_until(lambda: len({s.get("flushWorker") for s in fleet.shards()} - {None}) == 2, "each has one of its own")
+    for side in ("flushWorker", "ingestWorker"):  # a shard that moves later has no gate for a moment
+        wait_until(lambda: len({s.get(side) for s in fleet.shards()} - {None}) == 2, f"each {side} has one of its own")
     owner = next(s["flushWorker"] for s in fleet.shards() if int(s.get("shard", 0)) == 0)
     pid = fleet.pid("flush", owner.rsplit("/", 1)[1])
     os.kill(pid, signal.SIGSTOP)
