@@ -153,6 +153,12 @@ void CheckSecurity(const Config& config, Problems& problems) {
   };
   pair("redis.tls", config.redis.tls.cert, config.redis.tls.key);
   pair("server.tls", config.server.tls.cert, config.server.tls.key);
+  const std::string& gateway = config.server.gateway;
+  const bool is_unix = gateway.empty() || absl::StartsWith(gateway, "unix:");
+  if (!is_unix && !config.server.tls.cert.empty()) {
+    problems.push_back({"server.gateway", gateway,
+                        "unix:PATH while server.tls is set: workers do not speak TLS yet"});
+  }
   if (config.server.insecure || !config.server.tls.cert.empty()) return;
   for (const auto& [path, address] :
        {std::pair{"server.api", config.server.api}, {"server.gateway", config.server.gateway}}) {

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/names.h"
 #include "base/status_macros.h"
 
 namespace spillway::config {
@@ -77,6 +78,14 @@ absl::Status Parse(const std::vector<std::string>& arguments, const Options& opt
   return absl::OkStatus();
 }
 
+Option Named(std::string& target, bool (*is_valid)(absl::string_view), const char* rule) {
+  return {true, [=, &target](const std::string& value) -> std::string {
+            if (!is_valid(value)) return rule;
+            target = value;
+            return "";
+          }};
+}
+
 Option RoleOption(std::optional<Role>& role) {
   return {true, [&role](const std::string& value) -> std::string {
             if (value == "ingest") role = Role::kIngest;
@@ -125,10 +134,11 @@ absl::StatusOr<WorkerCommandLine> ParseWorkerCommandLine(
   const Options options = {
       {"config", Text(line.source.file, "a file name")},
       {"role", RoleOption(role)},
-      {"pool", Text(line.pool, "a pool's name")},
+      {"pool", Named(line.pool, IsPoolName, kPoolNameRule)},
       {"slot", Number(line.slot)},
       {"generation", Number(line.generation.value)},
       {"gateway", Text(line.gateway, "")},
+      {"uid", Named(line.uid, IsUid, kUidRule)},
       {"paused", Switch(line.is_paused)},
       {"help", Switch(line.help)},
       {"version", Switch(line.version)},
@@ -142,11 +152,15 @@ absl::StatusOr<WorkerCommandLine> ParseWorkerCommandLine(
 }
 
 std::string WorkerUsage() {
-  return R"(spillway-worker — moves spans (role ingest) or segments (role flush). Started by spillwayd.
+  return R"(spillway-worker — moves spans (role ingest) or segments (role flush). Started by
+spillwayd, or by somebody else into a pool with scale_owner: external.
 
-  spillway-worker --role=ingest|flush [--pool=NAME] [--slot=N] [--generation=N]
-                  [--gateway=ADDRESS] [--paused] [--config=FILE] [--dotted.key=value …]
+  spillway-worker --role=ingest|flush [--pool=NAME] --gateway=ADDRESS [--uid=TEXT]
+                  [--config=FILE] [--dotted.key=value …]
+  spillway-worker --role=ingest|flush … --slot=N --generation=N [--paused]   (spillwayd does)
 
+  --gateway ADDRESS  HOST:PORT or unix:PATH of spillwayd's server.gateway, where it registers
+  --uid TEXT         this process's identity; default: random. No two processes may ever share one
   Without --gateway it works without a control plane (a flush worker then owns no shard).
   With --paused it takes nothing until the control plane says otherwise.
   --version, --help

@@ -33,13 +33,14 @@ struct WorkerCommandLine {
   int32_t slot = 0;
   Generation generation;   // 0: not launched by spillwayd
   std::string gateway;     // address of the gateway; empty: works without a control plane
+  std::string uid;         // identity of this process; empty: random
   bool is_paused = false;  // takes nothing until an order says otherwise
   bool help = false;
   bool version = false;
 };
 
 // --role=ingest|flush --pool=NAME --slot=N --generation=N --config=FILE --gateway=ADDRESS --paused
-// --dotted.key=value. Only --role is required; the pool's default name is the role's.
+// --uid=TEXT --dotted.key=value. Only --role is required; the pool's default name is the role's.
 absl::StatusOr<WorkerCommandLine> ParseWorkerCommandLine(const std::vector<std::string>& arguments);
 std::string WorkerUsage();
 

@@ -32,7 +32,7 @@ TEST(CommandLineTest, FlusherProcessesIsThePoolsSize) {
 TEST(CommandLineTest, ReadsTheWorkersOptions) {
   const auto line =
       ParseWorkerCommandLine({"--role=flush", "--pool=out", "--slot=2", "--generation=7",
-                              "--config=c.yaml", "--gateway=unix:/run/g.sock"});
+                              "--config=c.yaml", "--gateway=unix:/run/g.sock", "--uid=node-7:31"});
   ASSERT_TRUE(line.ok()) << line.status();
   EXPECT_EQ(line->role, Role::kFlush);
   EXPECT_EQ(line->pool, "out");
@@ -40,6 +40,7 @@ TEST(CommandLineTest, ReadsTheWorkersOptions) {
   EXPECT_EQ(line->generation.value, 7u);
   EXPECT_EQ(line->source.file, "c.yaml");
   EXPECT_EQ(line->gateway, "unix:/run/g.sock");
+  EXPECT_EQ(line->uid, "node-7:31");
 }
 
 TEST(CommandLineTest, SaysWhatIsWrong) {
@@ -48,6 +49,10 @@ TEST(CommandLineTest, SaysWhatIsWrong) {
               HasSubstr("ingest or flush"));
   EXPECT_THAT(ParseWorkerCommandLine({"--role=flush", "--slot=-1"}).status().message(),
               HasSubstr("--slot: -1"));
+  EXPECT_THAT(ParseWorkerCommandLine({"--role=flush", "--uid=two words"}).status().message(),
+              HasSubstr("--uid: two words: expected 1 to 128 letters"));
+  EXPECT_THAT(ParseWorkerCommandLine({"--role=flush", "--pool=Flush"}).status().message(),
+              HasSubstr("--pool: Flush: expected 1 to 32 lower-case letters"));
   EXPECT_THAT(ParseServerCommandLine({"file"}).status().message(), HasSubstr("expected an option"));
   EXPECT_THAT(ParseServerCommandLine({"--check=1"}).status().message(),
               HasSubstr("takes no value"));

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "base/names.h"
 
 namespace spillway::config {
 namespace {
@@ -64,12 +65,6 @@ bool IsName(absl::string_view text, size_t longest) {
 bool IsNamespace(absl::string_view text) { return IsName(text, 64); }
 bool IsTopic(absl::string_view text) { return IsName(text, 249) && text != "." && text != ".."; }
 bool IsTopicOrEmpty(absl::string_view text) { return text.empty() || IsTopic(text); }
-bool IsPoolName(absl::string_view text) {
-  const auto ok = [](char c) {
-    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
-  };
-  return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), ok);
-}
 bool IsAny(absl::string_view) { return true; }
 bool IsNotEmpty(absl::string_view text) { return !text.empty(); }
 bool IsPathOrEmpty(absl::string_view text) { return text.empty() || text.front() == '/'; }
@@ -258,8 +253,11 @@ std::vector<Key<Config>> ServerKeys() {
       TextKey("server.api", AT(server.api), kAddress, IsAddress,
               "gRPC for operators, the command line and health checks. Port 0: any free one."),
       TextKey("server.http", AT(server.http), kAddress, IsAddress, "Metrics, probes, dashboard."),
-      TextKey("server.gateway", AT(server.gateway), kAddress, IsAddressOrEmpty, "gRPC for workers.",
-              "`unix:<server.run_dir>/gateway.sock`"),
+      TextKey(
+          "server.gateway", AT(server.gateway), kAddress, IsAddressOrEmpty,
+          "gRPC for workers: unix:PATH, or HOST:PORT for those that somebody else starts. Plain "
+          "text, and whoever reaches it is believed: docs/operations.md.",
+          "`unix:<server.run_dir>/gateway.sock`"),
       TextKey("server.health", AT(server.health), kAddress, IsAddressOrEmpty,
               "A further address for grpc.health.v1 alone; empty: only on server.api."),
       TextKey("server.state", AT(server.state), kFileName, IsPathOrEmpty, "The state file.",
@@ -318,8 +316,7 @@ const std::vector<Key<Config>>& Keys() {
 
 const std::vector<Key<Pool>>& PoolKeys() {
   static const auto& keys = *new std::vector<Key<Pool>>{
-      {"name",
-       TextField<Pool>{POOL_AT(name), "1 to 32 lower-case letters, digits or dashes", IsPoolName},
+      {"name", TextField<Pool>{POOL_AT(name), kPoolNameRule, IsPoolName},
        "The pool's name, unique.", "required"},
       {"role", RoleField(), "What its workers do.", "required"},
       {"replicas", Count<Pool, int32_t>(POOL_AT(replicas), 0, 1000),
@@ -332,7 +329,10 @@ const std::vector<Key<Pool>>& PoolKeys() {
       {"min", Count<Pool, int32_t>(POOL_AT(min), 0, 1000), "Resize accepts no less…", ""},
       {"max", Count<Pool, int32_t>(POOL_AT(max), 1, 1000), "…and no more.", ""},
       {"scale_owner", ScaleOwnerField(),
-       "Who decides the number of workers. With `external` Resize is refused.", ""},
+       "Who starts the workers and decides their number: spillwayd, or (`external`) somebody else, "
+       "and they dial in at `server.gateway` (docs/operations.md). Then Resize is refused and "
+       "`replicas` is not used.",
+       ""},
       {"autoscale.enabled", FlagField<Pool>{POOL_AT(autoscale.enabled)},
        "Let spillwayd resize the pool. Not built yet: leave it off.", ""},
       {"autoscale.lateness_objective",

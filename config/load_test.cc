@@ -149,6 +149,10 @@ TEST_F(LoadTest, RefusesCombinationsThatCannotWork) {
       ProblemsOf("server: {api: \"0.0.0.0:7400\"}"),
       ElementsAre(StartsWith("server.api: 0.0.0.0:7400: expected an address of this machine")));
   EXPECT_THAT(ProblemsOf("server: {api: \"0.0.0.0:7400\", insecure: true}"), IsEmpty());
+  EXPECT_THAT(ProblemsOf("server: {gateway: \"0.0.0.0:7410\"}"),
+              ElementsAre(StartsWith("server.gateway: 0.0.0.0:7410: expected an address of this")));
+  EXPECT_THAT(ProblemsOf("server: {gateway: \"127.0.0.1:7410\", tls: {cert: /c, key: /k}}"),
+              ElementsAre(StartsWith("server.gateway: 127.0.0.1:7410: expected unix:PATH while")));
   EXPECT_THAT(ProblemsOf("server: {on_shutdown: stay}"),
               ElementsAre("server.on_shutdown: stay: expected one of drain, leave"));
 }

@@ -59,8 +59,11 @@ absl::Status WorkerProcess::Build(const config::WorkerCommandLine& line) {
   kafka::ClientConfig client;
   client.brokers = config_.kafka.brokers;
   client.properties = config_.kafka.properties;
-  client.client_id =
-      absl::StrCat(ingest::ClientPrefix(config_.name_space), line.pool, "-", line.slot);
+  // Who was launched has a slot; others get theirs later, and perhaps another one each time.
+  const bool is_launched = line.generation.value > 0;
+  uid_ = line.uid.empty() ? HexText(random_()) + HexText(random_()) : line.uid;
+  client.client_id = absl::StrCat(ingest::ClientPrefix(config_.name_space), line.pool, "-",
+                                  is_launched ? absl::StrCat(line.slot) : uid_.substr(0, 8));
   kafka::ProducerConfig producer;
   producer.client = client;
   producer.compression = config_.output.compression;
@@ -131,7 +134,7 @@ void WorkerProcess::OpenHandFile(const config::WorkerCommandLine& line) {
 void WorkerProcess::BuildLink(const config::WorkerCommandLine& line) {
   LinkConfig link;
   link.gateway = line.gateway;
-  link.hello.uid = HexText(random_()) + HexText(random_());
+  link.hello.uid = uid_;
   link.hello.pid = getpid();
   link.hello.start_time = SystemClock().Wall();
   link.hello.version = Version();
@@ -139,6 +142,7 @@ void WorkerProcess::BuildLink(const config::WorkerCommandLine& line) {
   link.hello.pool = line.pool;
   link.hello.slot = line.slot;
   link.hello.generation = line.generation;
+  link.hello.is_registered = line.generation.value == 0;
   LinkEvents events;
   events.drain_ordered = [this] { BeginEnd("drain ordered"); };
   events.dismissed = [this](const absl::Status&) { BeginEnd("dismissed"); };

@@ -57,6 +57,7 @@ class WorkerProcess {
   const config::Config config_;
   TerminationSignals& signals_;
   std::mt19937_64 random_{std::random_device{}()};
+  std::string uid_;
   Loop loop_;
   ReadWatch signal_watch_;
   Timer end_limit_;

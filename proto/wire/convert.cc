@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "proto/wire/dead_epoch.h"
+#include "proto/wire/hello_checks.h"
 #include "proto/wire/shard_parts.h"
 
 namespace spillway::wire {
@@ -90,11 +91,13 @@ Cause ReadCause(v1::Cause cause) {
 }
 
 absl::StatusOr<ShardId> ReadShard(absl::string_view field, int32_t shard) {
-  if (shard < 0) return Invalid(field, absl::StrCat("negative shard ", shard));
+  if (shard < 0 || shard > kMaxShard) {
+    return Invalid(field, absl::StrCat("shard ", shard, ": expected 0 to ", kMaxShard));
+  }
   return ShardId{shard};
 }
 
-// Errors: a negative shard or one that is already in `seen`.
+// Errors: no shard's number, or one that is already in `seen`.
 absl::StatusOr<ShardId> ReadNewShard(absl::string_view field, int32_t shard,
                                      std::set<ShardId>& seen) {
   ASSIGN_OR_RETURN(const ShardId id, ReadShard(field, shard));
@@ -206,6 +209,7 @@ Compression ReadCompression(const v1::Compression& proto) {
 }
 
 absl::StatusOr<UpMessage> ReadReport(const v1::Report& proto) {
+  RETURN_IF_ERROR(CheckShardCount("report.shards", proto.shards_size()));
   WorkerReport report;
   report.sequence = proto.sequence();
   std::set<ShardId> seen;
@@ -225,7 +229,9 @@ absl::StatusOr<UpMessage> ReadReport(const v1::Report& proto) {
   if (proto.has_lateness()) {
     ASSIGN_OR_RETURN(report.lateness, ReadLateness(proto.lateness()));
   }
-  report.waiting_for.assign(proto.waiting_for().begin(), proto.waiting_for().end());
+  for (int i = 0; i < std::min(kMaxTexts, proto.waiting_for_size()); ++i) {
+    report.waiting_for.push_back(Shortened(proto.waiting_for(i)));
+  }
   report.order_sequence = proto.order_sequence();
   report.is_ready = proto.is_ready();
   report.is_draining = proto.is_draining();
@@ -267,6 +273,7 @@ using HeldShardProtos = google::protobuf::RepeatedPtrField<v1::HeldShard>;
 
 absl::StatusOr<std::vector<HeldShard>> ReadHeld(absl::string_view field,
                                                 const HeldShardProtos& protos) {
+  RETURN_IF_ERROR(CheckShardCount(field, protos.size()));
   std::vector<HeldShard> held;
   std::set<ShardId> seen;
   for (const v1::HeldShard& proto : protos) {
@@ -286,10 +293,7 @@ void HeldToProto(const std::vector<HeldShard>& held, HeldShardProtos& protos) {
 }
 
 absl::StatusOr<UpMessage> ReadHello(const v1::Hello& proto) {
-  if (proto.uid().empty()) return Invalid("hello.uid", "empty");
-  if (proto.pool().empty()) return Invalid("hello.pool", "empty");
-  if (proto.pid() <= 0) return Invalid("hello.pid", "not a process id");
-  if (proto.slot() < 0) return Invalid("hello.slot", "negative");
+  RETURN_IF_ERROR(CheckHello(proto));
   Hello hello;
   ASSIGN_OR_RETURN(hello.role, ReadRole("hello.role", proto.role()));
   ASSIGN_OR_RETURN(hello.shards, ReadHeld("hello.shards", proto.shards()));
@@ -301,6 +305,7 @@ absl::StatusOr<UpMessage> ReadHello(const v1::Hello& proto) {
   hello.slot = proto.slot();
   hello.generation = {proto.generation()};
   hello.is_draining = proto.is_draining();
+  hello.is_registered = proto.is_registered();
   return hello;
 }
 
@@ -316,6 +321,7 @@ v1::Hello HelloToProto(const Hello& hello) {
   proto.set_generation(hello.generation.value);
   HeldToProto(hello.shards, *proto.mutable_shards());
   proto.set_is_draining(hello.is_draining);
+  proto.set_is_registered(hello.is_registered);
   return proto;
 }
 
@@ -375,7 +381,7 @@ absl::StatusOr<UpMessage> FromProto(const v1::AttachRequest& proto) {
       return OrderDone{proto.order_done().sequence()};
     case v1::AttachRequest::kGoodbye: {
       Goodbye goodbye;
-      goodbye.reason = proto.goodbye().reason();
+      goodbye.reason = Shortened(proto.goodbye().reason());
       ASSIGN_OR_RETURN(goodbye.shards, ReadHeld("goodbye.shards", proto.goodbye().shards()));
       return goodbye;
     }

@@ -93,6 +93,7 @@ Hello AHello() {
   hello.generation = {6};
   hello.shards = {{{1}, {2, 3}}, {{4}, {5, 6}}};
   hello.is_draining = true;
+  hello.is_registered = true;
   return hello;
 }
 
@@ -114,6 +115,16 @@ INSTANTIATE_TEST_SUITE_P(AllMessages, UpRoundTripTest,
                                          UpRow{"OrderDone", OrderDone{12}},
                                          UpRow{"Goodbye", Goodbye{"drained", {{{1}, {2, 3}}}}}),
                          [](const auto& row) { return row.param.name; });
+
+TEST(TextsTest, AreCutToWhatAPersonReads) {
+  WorkerReport report;
+  report.waiting_for.assign(40, std::string(5'000, 'x'));
+  const absl::StatusOr<UpMessage> back = FromProto(ToProto(UpMessage(report)));
+  ASSERT_TRUE(back.ok()) << back.status();
+  const auto& texts = std::get<WorkerReport>(*back).waiting_for;
+  ASSERT_EQ(texts.size(), 16u);
+  EXPECT_EQ(texts[0].size(), 2'000u);
+}
 
 TEST(DownRoundTripTest, WelcomeAndOrder) {
   const DownMessage welcome = Welcome{"pools/flush/workers/0", {3}, milliseconds(250)};
@@ -171,6 +182,27 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadRow{"NothingSet", [](v1::AttachRequest&) {}, "message"},
         BadRow{"NoUid", [](v1::AttachRequest& p) { GoodHello(p)->clear_uid(); }, "hello.uid"},
+        BadRow{"BadUid", [](v1::AttachRequest& p) { GoodHello(p)->set_uid("a b"); },
+               "hello.uid: expected 1 to 128 letters"},
+        BadRow{"LongUid",
+               [](v1::AttachRequest& p) { GoodHello(p)->set_uid(std::string(129, 'u')); },
+               "hello.uid"},
+        BadRow{"BadPool", [](v1::AttachRequest& p) { GoodHello(p)->set_pool("../flush"); },
+               "hello.pool: expected 1 to 32 lower-case letters"},
+        BadRow{"LongVersion",
+               [](v1::AttachRequest& p) { GoodHello(p)->set_version(std::string(65, '1')); },
+               "hello.version: expected at most 64"},
+        BadRow{"NoNextGeneration",
+               [](v1::AttachRequest& p) { GoodHello(p)->set_generation(~uint64_t{0}); },
+               "hello.generation: expected at most"},
+        BadRow{"HugeShard", [](v1::AttachRequest& p) { GoodShard(p)->set_shard(1'000'000); },
+               "report.shards.shard: shard 1000000: expected 0 to 999999"},
+        BadRow{"TooManyShards",
+               [](v1::AttachRequest& p) {
+                 v1::Hello& hello = *GoodHello(p);
+                 for (int i = 0; i <= 65'536; ++i) hello.add_shards();
+               },
+               "hello.shards: expected at most 65536 shards, not 65539"},
         BadRow{"NoPool", [](v1::AttachRequest& p) { GoodHello(p)->clear_pool(); }, "hello.pool"},
         BadRow{"NoPid", [](v1::AttachRequest& p) { GoodHello(p)->clear_pid(); }, "hello.pid"},
         BadRow{"NegativeSlot", [](v1::AttachRequest& p) { GoodHello(p)->set_slot(-1); },

@@ -183,6 +183,7 @@ struct Hello {
   Generation generation;
   std::vector<HeldShard> shards;
   bool is_draining = false;
+  bool is_registered = false;
   bool operator==(const Hello&) const = default;
 };
 

@@ -11,6 +11,8 @@ namespace {
 // A gap between steps longer than this means that this process itself stood still (stopped, machine
 // asleep): then nobody else was silent.
 constexpr Duration kOwnPause = 3 * kLongestTick;
+// Twice what registered workers wait at most between two dials (worker/control/redial.h).
+constexpr Duration kRegistrationGrace = std::chrono::seconds(6);
 
 Pool* MutablePool(Fleet& fleet, const std::string& name) {
   return const_cast<Pool*>(FindPool(fleet, name));
@@ -66,6 +68,7 @@ class Stepper {
     const auto worker = fleet_.workers.find(goodbye.worker);
     if (worker == fleet_.workers.end() || worker->second.generation != goodbye.generation) return;
     worker->second.has_left = true;
+    if (worker->second.is_registered) KeepEpochs(worker->second, goodbye.still_held);
     for (auto& [id, shard] : fleet_.shards) {
       const bool is_kept = std::count(goodbye.still_held.begin(), goodbye.still_held.end(), id) > 0;
       const bool is_its = shard.handover && shard.handover->from == goodbye.worker &&
@@ -75,6 +78,27 @@ class Stepper {
           shard.owner == goodbye.worker && shard.owner_generation == goodbye.generation;
       if (owns && !is_kept) shard.owner.reset();
     }
+    if (worker->second.is_registered) {
+      StepWorker(fleet_, goodbye.worker, Left{goodbye.still_held.empty()}, now_, limits_, actions_);
+    }
+  }
+
+  void On(const WorkerRegistered& registered) {
+    Pool* pool = MutablePool(fleet_, registered.worker.pool);
+    if (pool == nullptr || !pool->is_configured) return;
+    const auto found = fleet_.workers.find(registered.worker);
+    const bool is_replaced =
+        found != fleet_.workers.end() && found->second.generation != registered.generation;
+    if (is_replaced) fleet_.workers.erase(found);
+    Worker worker;
+    worker.key = registered.worker;
+    worker.role = pool->role;
+    worker.generation = registered.generation;
+    worker.is_registered = true;
+    fleet_.workers.emplace(registered.worker, std::move(worker));
+    Generation& floor = pool->generations[registered.worker.slot];
+    floor = std::max(floor, registered.generation);
+    StepWorker(fleet_, registered.worker, registered.process, now_, limits_, actions_);
   }
 
   void On(const ShardsFound& found) {
@@ -174,7 +198,9 @@ class Stepper {
     for (auto& [id, shard] : fleet_.shards) {
       if (shard.handover) shard.handover->since += gap;
     }
-    if (fleet_.adoption_deadline != Instant::min()) fleet_.adoption_deadline += gap;
+    for (Instant* deadline : {&fleet_.adoption_deadline, &fleet_.registration_deadline}) {
+      if (*deadline != Instant::min()) *deadline += gap;
+    }
   }
 
   void TickWorkers() {
@@ -185,10 +211,16 @@ class Stepper {
 
  private:
   // The epochs of a process that is proven dead now are dead for ever.
-  void KeepEpochs(const Worker& dead, const Exited& exit) {
+  // What one that says goodbye has not released (`except`) it may still end a claim of.
+  void KeepEpochs(const Worker& dead, const std::vector<ShardId>& except = {}) {
     for (const auto& [shard, epochs] : dead.epochs) {
+      if (std::count(except.begin(), except.end(), shard) > 0) continue;
       for (const Epoch& epoch : epochs) Append(fleet_.shards[shard].dead, {shard, epoch});
     }
+  }
+
+  void KeepEpochs(const Worker& dead, const Exited& exit) {
+    KeepEpochs(dead);
     if (!exit.in_hand || dead.role != wire::Role::kFlush) return;
     // By its own word it was the owner, though it may have died before its first report.
     const auto shard = fleet_.shards.find(exit.in_hand->shard);
@@ -244,6 +276,13 @@ Fleet MakeFleet(const config::Config& config, uint64_t first_sequence, Instant n
   }
   fleet.order_sequence = first_sequence;
   fleet.last_step = now;
+  const auto may_come_back = [](const Pool& pool) {
+    return IsExternal(pool) && pool.role == wire::Role::kFlush;
+  };
+  if (std::any_of(fleet.pools.begin(), fleet.pools.end(), may_come_back)) {
+    fleet.registration_deadline =
+        now + std::min<Duration>(config.health.handover_timeout, kRegistrationGrace);
+  }
   return fleet;
 }
 
@@ -270,8 +309,11 @@ Instant NextTick(const Fleet& fleet, Instant now, const Limits& limits) {
     if (shard.handover)
       next = std::min(next, shard.handover->since + limits.health.handover_timeout);
   }
+  if (fleet.registration_deadline > now) next = std::min(next, fleet.registration_deadline);
   return std::max(next, now);
 }
+
+bool IsExternal(const Pool& pool) { return pool.scale_owner == config::ScaleOwner::kExternal; }
 
 const Pool* FindPool(const Fleet& fleet, const std::string& name) {
   for (const Pool& pool : fleet.pools) {
@@ -344,6 +386,7 @@ Welcoming JudgeHello(const Fleet& fleet, const wire::Hello& hello) {
   const auto found = fleet.workers.find({hello.pool, hello.slot});
   if (found == fleet.workers.end()) return Welcoming::kUnknown;
   const Worker& worker = found->second;
+  if (worker.is_registered) return Welcoming::kStale;  // it says so itself when it dials
   if (!worker.has_process) {
     // Between the order to start and the start's answer nobody else may have the slot.
     const bool may_adopt = hello.generation.value != 0 && hello.generation >= worker.generation &&

@@ -28,7 +28,7 @@ namespace spillway::fleet {
 struct Pool {
   std::string name;
   wire::Role role = wire::Role::kIngest;
-  int32_t desired = 0, min = 0, max = 0;
+  int32_t desired = 0, min = 0, max = 0;  // of an external pool desired follows who is there
   config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
   PoolState state = PoolState::kRunning;
   bool is_configured = true;   // false: only leftovers of a pool that is no more; goes with them
@@ -71,6 +71,8 @@ struct Fleet {
   bool is_shutting_down = false;
   // Until then shards without an owner wait for the adopted workers to say what they hold.
   Instant adoption_deadline = Instant::min();
+  // Until then they wait for registered workers, whom nobody knows before they have dialled.
+  Instant registration_deadline = Instant::min();
   Instant last_step;  // to notice that we ourselves were stopped
 };
 
@@ -150,12 +152,18 @@ struct RestartCancelled {
 struct ShardRestarted {
   ShardId shard;
 };
+// A registered worker has been given a place, or has come back to it (registration.h).
+struct WorkerRegistered {
+  WorkerKey worker;
+  Generation generation;
+  Registered process;
+};
 struct ShutDown {};
 
-using Event =
-    std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound, PoolResized,
-                 PoolStarted, PoolStopped, PoolPaused, PoolResumed, PoolDrained, PoolRestarted,
-                 WorkerRestarted, ShardRestarted, WishPutBack, RestartCancelled, ShutDown>;
+using Event = std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound,
+                           PoolResized, PoolStarted, PoolStopped, PoolPaused, PoolResumed,
+                           PoolDrained, PoolRestarted, WorkerRestarted, ShardRestarted,
+                           WorkerRegistered, WishPutBack, RestartCancelled, ShutDown>;
 
 struct Transition {
   Fleet fleet;
@@ -186,7 +194,10 @@ struct ShardHolder {
 };
 ShardHolder FindHolder(const Fleet& fleet, wire::Role role, ShardId shard);
 
-// What to answer a worker that says Hello.
+// Whether the pool's workers are started by somebody else and register.
+bool IsExternal(const Pool& pool);
+
+// What to answer a launched worker that says Hello. Registered ones: registration.h.
 enum class Welcoming {
   kAccept,
   kAdopt,      // a live process that nobody knew, for a slot without one: Adopted, then accept

@@ -100,7 +100,7 @@ Progress JudgeSize(const Fleet& fleet, const Pool& pool) {
   for (const auto& [key, worker] : fleet.workers) {
     if (key.pool != pool.name) continue;
     ready += Serves(worker) ? 1 : 0;
-    observed += worker.has_process ? 1 : 0;
+    observed += worker.has_process && worker.state != WorkerState::kLost ? 1 : 0;
     if (worker.is_wanted && worker.state == WorkerState::kCrashLoop) given_up = &worker;
     if (worker.is_wanted && worker.state == WorkerState::kBackoff) waits = &worker;
   }
@@ -194,7 +194,35 @@ Progress JudgeRestart(const OperationGoal& goal, const Fleet& fleet, const Pool&
   return progress;
 }
 
+// Of a worker that somebody else starts: it is told to end, and who comes next is not ours to say.
+Progress JudgeOrderToEnd(const OperationGoal& goal, const Fleet& fleet) {
+  Progress progress;
+  const WorkerKey key{goal.pool, goal.slot};
+  const auto found = fleet.workers.find(key);
+  if (found == fleet.workers.end() || found->second.generation >= goal.generation) {
+    // A server that has just begun does not know yet who is there.
+    const bool may_come =
+        found == fleet.workers.end() && fleet.last_step < fleet.registration_deadline;
+    progress.detail =
+        absl::StrCat(ShortName(key), may_come ? ": has not dialled yet" : ": has ended");
+    if (!may_come) progress.state = State::kSucceeded;
+    return progress;
+  }
+  const Worker& worker = found->second;
+  progress.workers.push_back(ProgressOf(worker));
+  const bool is_leaving = worker.report != nullptr && worker.report->is_draining;
+  if (worker.state == WorkerState::kReady && !is_leaving) {
+    End(progress, State::kFailed,
+        absl::StrCat(ShortName(key), ": an earlier server has told it to end, and it goes on"));
+    return progress;
+  }
+  progress.detail = absl::StrCat(ShortName(key), ": ", StateName(worker.state), ", ",
+                                 progress.workers.back().why);
+  return progress;
+}
+
 Progress JudgeWorkerRestart(const OperationGoal& goal, const Fleet& fleet, const Pool& pool) {
+  if (IsExternal(pool)) return JudgeOrderToEnd(goal, fleet);
   Progress progress;
   const WorkerKey key{goal.pool, goal.slot};
   const auto found = fleet.workers.find(key);

@@ -46,6 +46,26 @@ const OperationGoal kRestart{.kind = Kind::kRestartPool, .pool = "flush", .resta
 const OperationGoal kRestartWorker{
     .kind = Kind::kRestartWorker, .pool = "flush", .slot = 1, .generation = {2}};
 
+TEST(JudgeOperationTest, TheRestartOfARegisteredWorkerIsItsEnd) {
+  Fleet fleet = Settled(2);
+  fleet.pools[0].scale_owner = config::ScaleOwner::kExternal;
+  EXPECT_EQ(JudgeOperation(kRestartWorker, fleet).state, State::kFailed) << "nobody has told it";
+  WorkerOf(fleet, 1).state = WorkerState::kDraining;
+  EXPECT_EQ(JudgeOperation(kRestartWorker, fleet).state, State::kRunning);
+  fleet.workers.erase({"flush", 1});
+  fleet.pools[0].desired = 1;
+  EXPECT_EQ(JudgeOperation(kRestartWorker, fleet).state, State::kSucceeded);
+  fleet.registration_deadline = fleet.last_step + std::chrono::seconds(1);
+  EXPECT_EQ(JudgeOperation(kRestartWorker, fleet).state, State::kRunning) << "it may dial in";
+}
+
+TEST(JudgeOperationTest, AStartDoesNotWaitForRegisteredWorkersThatAreLost) {
+  Fleet fleet = Settled(2);
+  fleet.pools[0].desired = 1;
+  WorkerOf(fleet, 1).state = WorkerState::kLost;
+  EXPECT_EQ(JudgeOperation(kStart, fleet).state, State::kSucceeded);
+}
+
 TEST(JudgeOperationTest, AResizeHasSucceededWhenAllServeAndTheShardsAreInTheirPlaces) {
   Fleet fleet = Settled(2);
   EXPECT_EQ(JudgeOperation(kResize, fleet).state, State::kSucceeded);

@@ -8,8 +8,10 @@
 namespace spillway::fleet {
 namespace {
 
+// Of pools whose workers we start.
 bool IsWanted(const Pool& pool, int32_t slot) {
-  return pool.is_configured && pool.state != PoolState::kStopped && slot < pool.desired;
+  return pool.is_configured && pool.state != PoolState::kStopped && slot < pool.desired &&
+         !IsExternal(pool);
 }
 
 bool TakesNothing(const Pool& pool) { return pool.state != PoolState::kRunning; }
@@ -94,7 +96,7 @@ class Previewer {
     }
     for (const auto& [key, worker] : fleet_.workers) {
       const bool ends = key.pool == after_->name && worker.has_process && worker.is_wanted &&
-                        !IsWanted(*after_, key.slot);
+                        !worker.is_registered && !IsWanted(*after_, key.slot);
       if (ends) preview_.ends.push_back(key);
     }
     if (const auto* restart = std::get_if<PoolRestarted>(&event)) {
@@ -105,6 +107,7 @@ class Previewer {
       }
     } else if (const auto* one = std::get_if<WorkerRestarted>(&event)) {
       preview_.restarts.push_back(one->worker);
+      if (IsExternal(*after_)) Note("it is told to end; whoever started it starts the next one");
     }
   }
 
@@ -121,6 +124,11 @@ class Previewer {
             std::count(preview_.starts.begin(), preview_.starts.end(), key) == 0;
         if (!is_given_up) candidates.push_back({key, true});
       }
+    }
+    for (const auto& [key, worker] : fleet_.workers) {
+      const bool serves =
+          worker.is_registered && worker.role == wire::Role::kFlush && Serves(worker);
+      if (serves) candidates.push_back({key, true});
     }
     std::sort(candidates.begin(), candidates.end(),
               [](const Candidate& a, const Candidate& b) { return a.worker < b.worker; });

@@ -45,6 +45,21 @@ TEST(PreviewTest, GrowingStartsWorkersAndMovesAsFewShardsAsItNeeds) {
   EXPECT_EQ(preview.pause, Duration(kUsualHandover));
 }
 
+TEST(PreviewTest, RegisteredWorkersAreNeitherStartedNorEnded) {
+  Fleet fleet = Settled(3, 2);
+  fleet.pools[0].scale_owner = config::ScaleOwner::kExternal;
+  fleet.workers.erase(Flush(1));
+  fleet.shards[{1}].owner = Flush(2);
+  for (auto& [key, worker] : fleet.workers) worker.is_registered = true;
+  const Preview paused = PreviewOf(fleet, PoolPaused{"flush"}, kLimits);
+  EXPECT_THAT(paused.starts, IsEmpty());
+  EXPECT_THAT(paused.ends, IsEmpty());
+  EXPECT_THAT(paused.moves, IsEmpty());
+  const Preview restarted = PreviewOf(fleet, WorkerRestarted{Flush(2)}, kLimits);
+  EXPECT_THAT(restarted.moves, ElementsAre(ShardMove{{1}, Flush(2), {}}));
+  EXPECT_THAT(restarted.notes, Contains(HasSubstr("whoever started it")));
+}
+
 TEST(PreviewTest, ShrinkingEndsTheHighestSlotsAndASilentOwnerTakesLonger) {
   Fleet fleet = Settled(3, 3);
   const Preview preview = PreviewOf(fleet, PoolResized{"flush", 2, 1, 8}, kLimits);

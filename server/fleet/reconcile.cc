@@ -7,6 +7,10 @@
 namespace spillway::fleet {
 namespace {
 
+// What workers say of orders of earlier servers is believed up to here (those are µs of wall time):
+// a wild number must not leave none for the orders to come.
+constexpr uint64_t kMaxLearnedOrder = uint64_t{1} << 62;
+
 bool IsFlushWorkerAlive(const Worker& worker) {
   return worker.role == wire::Role::kFlush && worker.has_process;
 }
@@ -45,11 +49,16 @@ const Worker* FindLive(const Fleet& fleet, const WorkerKey& key, Generation gene
 
 // ---- pools --------------------------------------------------------------------------------------
 
+// Registered workers have their places for as long as they are there: whoever started them ends
+// them, and they outlive this server.
 std::set<WorkerKey> WantedSlots(const Fleet& fleet) {
   std::set<WorkerKey> wanted;
+  for (const auto& [key, worker] : fleet.workers) {
+    if (worker.is_registered) wanted.insert(key);
+  }
   if (fleet.is_shutting_down) return wanted;
   for (const Pool& pool : fleet.pools) {
-    if (pool.state == PoolState::kStopped || !pool.is_configured) continue;
+    if (pool.state == PoolState::kStopped || !pool.is_configured || IsExternal(pool)) continue;
     for (int32_t slot = 0; slot < pool.desired; ++slot) wanted.insert({pool.name, slot});
   }
   return wanted;
@@ -73,7 +82,8 @@ void RemoveStopped(Fleet& fleet) {
   std::erase_if(fleet.workers, [&](const auto& entry) {
     const Worker& worker = entry.second;
     Pool* pool = FindPool(fleet, worker.key.pool);
-    const bool has_place = pool->is_configured && worker.key.slot < pool->desired;
+    const bool has_place =
+        pool->is_configured && !IsExternal(*pool) && worker.key.slot < pool->desired;
     if (worker.state != WorkerState::kStopped || has_place) return false;
     pool->generations[worker.key.slot] = worker.generation;
     return true;
@@ -85,6 +95,27 @@ void RemoveStopped(Fleet& fleet) {
   });
 }
 
+// An external pool is as large as whoever starts its workers makes it.
+void CountRegistered(Fleet& fleet) {
+  for (Pool& pool : fleet.pools) {
+    if (!IsExternal(pool)) continue;
+    const auto is_there = [&](const auto& entry) {
+      const Worker& worker = entry.second;
+      return worker.key.pool == pool.name && worker.is_registered && !worker.has_left &&
+             worker.state != WorkerState::kLost;
+    };
+    const auto count = std::count_if(fleet.workers.begin(), fleet.workers.end(), is_there);
+    pool.desired = std::clamp(static_cast<int32_t>(count), pool.min, pool.max);
+  }
+}
+
+// Since when a worker that can no longer own is known to have gone on: of a silent one, since its
+// last word.
+Instant ReleasedSince(const Worker& owner, Instant now) {
+  const bool is_silent = owner.state == WorkerState::kLost && !owner.has_left;
+  return is_silent && owner.report != nullptr ? std::min(owner.report_at, now) : now;
+}
+
 // ---- shards -------------------------------------------------------------------------------------
 
 // Owners that can no longer own: free at once if proven dead, else asked to hand over.
@@ -94,7 +125,8 @@ void ReleaseShards(Fleet& fleet, Instant now) {
     const Worker* owner = FindLive(fleet, *shard.owner, shard.owner_generation);
     if (owner != nullptr && IsEligible(fleet, *owner)) continue;
     if (owner != nullptr) {
-      shard.handover = Handover{*shard.owner, shard.owner_generation, 0, now};
+      shard.handover =
+          Handover{*shard.owner, shard.owner_generation, 0, ReleasedSince(*owner, now)};
     }
     shard.owner.reset();
   }
@@ -111,6 +143,7 @@ bool IsHandedOver(const Fleet& fleet, ShardId id, const Handover& handover, Inst
 }
 
 bool IsAdoptionPending(const Fleet& fleet, Instant now) {
+  if (now < fleet.registration_deadline) return true;
   if (now >= fleet.adoption_deadline) return false;
   return std::any_of(fleet.workers.begin(), fleet.workers.end(), [](const auto& entry) {
     const Worker& worker = entry.second;
@@ -140,6 +173,17 @@ void AdoptShards(Fleet& fleet, Instant now) {
       shard.is_known = true;
     }
   }
+}
+
+// A registered worker that has a shard by its own word, although nobody counts it as its owner: it
+// was away for long, and this server does not know whose it was. Null: none.
+const Worker* OtherHolder(const Fleet& fleet, ShardId id, const WorkerKey& next) {
+  for (const auto& [key, worker] : fleet.workers) {
+    const bool is_there = worker.is_registered && worker.is_attached && !worker.has_left &&
+                          worker.state != WorkerState::kLost;
+    if (is_there && key != next && Holds(worker, id)) return &worker;
+  }
+  return nullptr;
 }
 
 // Nothing moves while adopted workers have not spoken.
@@ -212,13 +256,16 @@ void ReconcilePools(Fleet& fleet, Instant now, const Limits& limits, std::vector
     }
   }
   RemoveStopped(fleet);
+  CountRegistered(fleet);
 }
 
 void ReconcileShards(Fleet& fleet, Instant now, const Limits& limits) {
+  std::set<ShardId> overdue;  // whoever still says that it has them has had its time
   AdoptShards(fleet, now);
   ReleaseShards(fleet, now);
   for (auto& [id, shard] : fleet.shards) {
     if (shard.handover && IsHandedOver(fleet, id, *shard.handover, now, limits)) {
+      if (now - shard.handover->since >= limits.health.handover_timeout) overdue.insert(id);
       shard.handover.reset();
     }
   }
@@ -229,6 +276,9 @@ void ReconcileShards(Fleet& fleet, Instant now, const Limits& limits) {
     if (shard.owner) {
       shard.handover = Handover{*shard.owner, shard.owner_generation, 0, now};
       shard.owner.reset();
+    } else if (const Worker* other = OtherHolder(fleet, id, *next);
+               other != nullptr && !shard.handover && !overdue.contains(id)) {
+      shard.handover = Handover{other->key, other->generation, 0, now};
     } else if (!shard.handover) {
       Give(fleet, shard, *next);
     }
@@ -254,7 +304,9 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
     // A worker that waits for Redis or Kafka keeps what it has until it is ready.
     const bool is_silent = worker.state == WorkerState::kStarting && !wish.pause;
     if (is_silent) continue;
-    fleet.order_sequence = std::max(fleet.order_sequence, worker.report->order_sequence);
+    if (worker.report->order_sequence <= kMaxLearnedOrder) {
+      fleet.order_sequence = std::max(fleet.order_sequence, worker.report->order_sequence);
+    }
     const bool is_new = worker.order.sequence < worker.report->order_sequence ||
                         worker.order.sequence == 0 || wish.shards != worker.order.shards ||
                         wish.pause != worker.order.pause || wish.drain != worker.order.drain ||

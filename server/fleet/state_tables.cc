@@ -53,10 +53,12 @@ class Maker {
   // A process that follows one that died, so that there is a death to forget.
   Maker& Start() { return Do(Want{}).Do(Started{1}).Do(Exit(1)).DoAtItsTime().Do(Started{2}); }
   Maker& Ready() { return Start().Do(Attached{"u", "1"}).Do(Reported{Report(true)}); }
-  Maker& Lost() {
-    worker_.state = WorkerState::kLost;
-    return *this;
+  // Of one that somebody else starts.
+  Maker& Register() {
+    worker_.is_registered = true;
+    return Do(Want{}).Do(Registered{2, "u", "1"});
   }
+  Maker& Serve() { return Register().Do(Reported{Report(true)}); }
   Situation As(const std::string& more) const {
     std::string text = StateName(worker_.state);
     if (!more.empty()) absl::StrAppend(&text, ": ", more);
@@ -290,7 +292,14 @@ std::vector<Situation> Situations() {
       ready().Do(Retire{}).Do(Exit(0)).As(""),
       ready().Do(Exit(1)).As(""),
       ready().Do(Exit(kBadConfigurationExit)).As(""),
-      Maker().Lost().Do(Tick{}).As(""),
+      Maker().Register().As("registered, no report yet"),
+      Maker().Serve().As("registered"),
+      Maker().Serve().Do(Detached{}).As("registered, its stream has ended"),
+      Maker().Serve().Do(Restart{}).As("registered, told to end"),
+      Maker().Serve().Do(Detached{}).DoAtItsTime().As("registered, gone silent"),
+      Maker().Serve().DoAtItsTime().As("registered, gone silent on a stream that stands"),
+      Maker().Serve().Do(Left{false}).As("registered, has left with shards"),
+      Maker().Serve().Do(Left{true}).As("registered, has left"),
   };
 }
 
@@ -322,6 +331,9 @@ std::vector<Happening> Happenings() {
       {"it exits with 78", {Exit(kBadConfigurationExit)}},
       {"a signal ends it", {Exited{Exited::Kind::kSignaled, SIGKILL, {}}}},
       {"it has ended, nobody knows how", {Exited{}}},
+      {"registered, it says who it is", {Registered{2, "u", "1"}}},
+      {"registered, it says goodbye", {Left{true}}},
+      {"registered, it says goodbye and holds shards", {Left{false}}},
       {"its stacks arrive", {StacksCaptured{{"", "main", ""}}}},
       {"time passes", {Tick{}}},
       {"its time is up", {Tick{}}, Duration(0), true},
@@ -339,7 +351,9 @@ std::string StateTablesMarkdown() {
       "–: it stays. *Its time is up* is silence for `health.silence_timeout` in READY,\n"
       "`health.startup_timeout` without a report in STARTING, the end of the pause in BACKOFF, and "
       "else\n"
-      "the limit of what the state waits for.\n\n";
+      "the limit of what the state waits for. LOST is of registered workers alone (started by "
+      "somebody else);\n"
+      "their other states are below.\n\n";
   text += Overview();
   text +=
       "\n## Each situation in detail\n\n"

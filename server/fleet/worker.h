@@ -60,6 +60,9 @@ struct Worker {
   bool is_capturing = false;  // its stacks were asked for; TERM follows
   bool is_killed = false;     // KILL was sent
   bool has_left = false;      // it has said goodbye
+  // Started by somebody else: its process is never signalled and its end never proven
+  // (registered_worker.h). Then `pid` is what it says, on whatever machine.
+  bool is_registered = false;
   int64_t pid = 0;
   Instant started_at;  // adopted: when it was found
   std::string uid, version;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "server/fleet/registered_worker.h"
 
 namespace spillway::fleet {
 namespace {
@@ -143,6 +144,9 @@ class Machine {
     Remark(true, "worker stacks", StacksText(w_.stacks));
     if (w_.is_capturing) EndCapture();
   }
+
+  void On(const Registered&) {}
+  void On(const Left&) {}
 
   void On(const Tick&) {
     if (w_.state == WorkerState::kBackoff && now_ >= w_.next_start) return Launch();
@@ -335,6 +339,7 @@ std::string ExitText(const Exited& exit) {
 }  // namespace
 
 WorkerTransition Step(Worker worker, const WorkerEvent& event, Instant now, const Limits& limits) {
+  if (worker.is_registered) return StepRegistered(std::move(worker), event, now, limits);
   Machine machine(std::move(worker), now, limits);
   std::visit([&](const auto& e) { machine.On(e); }, event);
   return machine.Take();
@@ -342,8 +347,10 @@ WorkerTransition Step(Worker worker, const WorkerEvent& event, Instant now, cons
 
 Instant NextTick(const Worker& worker, const Limits& limits) {
   Instant next = std::min(worker.deadline, worker.next_start);
-  const bool is_watched =
-      worker.state == WorkerState::kStarting || worker.state == WorkerState::kReady;
+  // One that was launched is no longer judged while it ends: that has limits of its own.
+  const bool is_watched = worker.state == WorkerState::kStarting ||
+                          worker.state == WorkerState::kReady ||
+                          (worker.state == WorkerState::kDraining && worker.is_registered);
   if (is_watched) next = std::min(next, NextJudgement(worker, limits));
   // A start that has been ordered has a deadline only as a mark.
   return worker.state == WorkerState::kPending ? kNever : next;

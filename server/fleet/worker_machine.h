@@ -59,10 +59,21 @@ struct Exited {
 struct StacksCaptured {
   Stacks stacks;
 };
+// A process that somebody else started has said who it is, or says so again.
+struct Registered {
+  int64_t pid = 0;
+  std::string uid{}, version{};
+  bool is_known = false;  // had this place before: what it holds is its word
+};
+// A registered worker has said goodbye; what it has not released may still be worked on.
+struct Left {
+  bool has_released_all = true;
+};
 struct Tick {};  // time has passed
 
-using WorkerEvent = std::variant<Want, Retire, ResetBudget, Restart, Started, StartFailed, Adopted,
-                                 Attached, Reported, Detached, Exited, StacksCaptured, Tick>;
+using WorkerEvent =
+    std::variant<Want, Retire, ResetBudget, Restart, Started, StartFailed, Adopted, Attached,
+                 Reported, Detached, Exited, StacksCaptured, Registered, Left, Tick>;
 
 // ---- actions ------------------------------------------------------------------------------------
 
@@ -92,7 +103,8 @@ struct Note {
   std::string event;  // "worker ready"
   WorkerKey worker;   // slot -1: the whole pool
   Generation generation;
-  std::string detail;  // may be empty
+  std::string detail;    // may be empty
+  bool is_told = false;  // goes into the journal although it is no warning
 };
 using Action = std::variant<Spawn, Signal, CaptureStacks, SendOrder, Note>;
 
@@ -112,7 +124,8 @@ struct WorkerTransition {
 //
 // An unhealthy worker goes to STOPPING as well, where its stacks are captured before TERM; its
 // death then counts as one. A successor is spawned only from a state without a process: at once
-// after an end that was asked for, if the worker is still wanted (Restart).
+// after an end that was asked for, if the worker is still wanted (Restart). Registered workers live
+// otherwise: registered_worker.h.
 WorkerTransition Step(Worker worker, const WorkerEvent& event, Instant now, const Limits& limits);
 
 // When the worker wants its next Tick at the latest; kNever: only events matter.

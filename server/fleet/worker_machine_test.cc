@@ -77,7 +77,7 @@ class Driver {
       case S::kCrashLoop:
         return d.ToReady().Do(Exit(78));
       case S::kLost:
-        d.worker.state = S::kLost;
+        d.worker.state = S::kLost;  // of registered workers alone: registered_worker_test.cc
         return d;
     }
     return d;

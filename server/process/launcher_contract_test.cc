@@ -53,7 +53,13 @@ class RealLauncher final : public LauncherUnderTest {
         loop, LocalLauncherOptions{SPILLWAY_STAND_IN_WORKER, directory_, directory_ + "/mode", ""});
     BehaveFromNowOn("wait");
   }
-  ~RealLauncher() override { std::filesystem::remove_all(directory_); }
+  // A process that is being ended may still write into it.
+  ~RealLauncher() override {
+    std::error_code error;
+    do {
+      std::filesystem::remove_all(directory_, error);
+    } while (error == std::errc::directory_not_empty);
+  }
   supervisor::Launcher& launcher() override { return *launcher_; }
   void BehaveFromNowOn(const std::string& mode) override {
     std::ofstream(directory_ + "/mode") << mode;
@@ -386,6 +392,21 @@ TEST_P(LocalLauncherTest, FindsAndAdoptsWhatAnEarlierServerLeft) {
   RunUntil([&] { return has_ended && report_.has_value(); });
   EXPECT_THAT(Live(), IsEmpty());
   EXPECT_EQ(real().launcher().FindLeftovers()[0].generation, Generation{7}) << "the floor stays";
+}
+
+TEST_P(LocalLauncherTest, AdoptsNobodyWhoseLockFileDoesNotNameIt) {
+  Launch();
+  RunUntil([this] { return !Live().empty(); });
+  supervisor::Leftover stranger = Live()[0];
+  stranger.pid = getpid();
+  EXPECT_EQ(real().launcher().Adopt(stranger, [](const ExitReport&) {}).status().code(),
+            absl::StatusCode::kNotFound);
+  supervisor::Leftover other = Live()[0];
+  ++other.worker.slot;
+  EXPECT_EQ(real().launcher().Adopt(other, [](const ExitReport&) {}).status().code(),
+            absl::StatusCode::kNotFound);
+  process_->Kill();
+  RunUntilExit();
 }
 
 TEST_P(LocalLauncherTest, LettingGoLeavesTheProcessRunning) {

@@ -54,13 +54,18 @@ absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Adopt(
       LocalProcess::Adopt(
           loop_, leftover.pid, StackFilesOf(leftover.worker, leftover.generation),
           Watch(leftover.worker, leftover.generation, std::move(output), std::move(on_exit))));
-  // Only now is the number pinned: what the lock file says of it must still hold.
+  // Only now is the number pinned: its lock file must say that it is who it says. A number alone,
+  // which anybody at the gateway may name, is no reason to signal a process.
   for (const FoundLock& lock : ReadLockFiles(options_.run_dir)) {
-    if (lock.record.pid == leftover.pid && !lock.is_alive) {
-      return absl::NotFoundError(absl::StrCat("process ", leftover.pid, " is another one now"));
-    }
+    const bool is_it = lock.is_alive && lock.record.pid == leftover.pid &&
+                       lock.record.pool == leftover.worker.pool &&
+                       lock.record.slot == leftover.worker.slot &&
+                       lock.record.generation == leftover.generation;
+    if (is_it) return process;
   }
-  return process;
+  return absl::NotFoundError(absl::StrCat("process ", leftover.pid,
+                                          ": no lock file says that it is ",
+                                          fleet::WorkerName(leftover.worker)));
 }
 
 std::vector<supervisor::Leftover> LocalLauncher::FindLeftovers() {

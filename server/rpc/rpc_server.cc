@@ -21,10 +21,11 @@
 namespace spillway::rpc {
 namespace {
 
-// A worker that was stopped (not killed) keeps its connection: unanswered pings end it.
-constexpr int kKeepaliveTimeMs = 10'000;
-constexpr int kKeepaliveTimeoutMs = 10'000;
-constexpr int kMinClientPingIntervalMs = 5'000;
+// A worker that was stopped (not killed), or that the network has swallowed, keeps its connection:
+// unanswered pings end it.
+constexpr int kKeepaliveTimeMs = 4'000;
+constexpr int kKeepaliveTimeoutMs = 4'000;
+constexpr int kMinClientPingIntervalMs = 1'000;
 constexpr mode_t kOnlyOwner = 0177;  // umask of a socket that only this user may connect to
 
 // Sockets are created within bind: the only way to have no moment with a wider mode.
@@ -73,6 +74,7 @@ absl::StatusOr<Listening> Listen(absl::string_view key, const std::string& addre
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinClientPingIntervalMs);
   int port = 0;

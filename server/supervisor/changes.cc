@@ -96,6 +96,7 @@ absl::Status Supervisor::Core::CheckVerb(const Wanted& wanted, const fleet::Pool
                      absl::StrCat(name, ": is going away; its pool has no place for it"));
     }
   }
+  if (absl::Status status = CheckLaunched(*wanted.verb, pool); !status.ok()) return status;
   const auto* restart = std::get_if<fleet::PoolRestarted>(&*wanted.verb);
   if (restart != nullptr && restart->max_unavailable < 1) {
     return Refusal(

@@ -189,7 +189,7 @@ void Supervisor::Core::Perform(const fleet::Note& note) {
         {{"worker", event.target}, {"generation", note.generation.value}, {"detail", note.detail}});
   }
   // How a pool's restart or drain goes on is always worth an entry: somebody has asked for it.
-  if (!note.is_warning && !is_of_pool) return;
+  if (!note.is_warning && !note.is_told && !is_of_pool) return;
   event.actor = "spillwayd";
   event.action = note.event;
   event.outcome = "OK";
@@ -242,6 +242,10 @@ void Supervisor::Core::Attach(const wire::Hello& hello, std::shared_ptr<WorkerLi
   if (is_closed_) {
     return done(Refusal(absl::StatusCode::kUnavailable, "SERVER_STOPPING", "dial again later"));
   }
+  if (hello.is_registered) return Register(hello, std::move(link), std::move(done));
+  const fleet::WorkerKey worker{hello.pool, hello.slot};
+  fleet::Event attached =
+      fleet::OfWorker{worker, hello.generation, fleet::Attached{hello.uid, hello.version}};
   switch (fleet::JudgeHello(fleet_, hello)) {
     case fleet::Welcoming::kUnknown:
       return done(Refusal(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
@@ -260,13 +264,14 @@ void Supervisor::Core::Attach(const wire::Hello& hello, std::shared_ptr<WorkerLi
       }
       Apply(fleet::OfWorker{
           {hello.pool, hello.slot}, hello.generation, fleet::Adopted{hello.pid, hello.generation}});
-      return Accept(hello, std::move(link), std::move(done));
+      return Accept(hello, std::move(link), std::move(attached), std::move(done));
     case fleet::Welcoming::kAccept:
-      return Accept(hello, std::move(link), std::move(done));
+      return Accept(hello, std::move(link), std::move(attached), std::move(done));
   }
 }
 
 void Supervisor::Core::Accept(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
+                              fleet::Event event,
                               absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) {
   const fleet::WorkerKey worker{hello.pool, hello.slot};
   const LinkId id{++last_link_};
@@ -275,7 +280,7 @@ void Supervisor::Core::Accept(const wire::Hello& hello, std::shared_ptr<WorkerLi
   // Welcome goes before the first order.
   done(Attachment{id,
                   {fleet::WorkerName(worker), hello.generation, config_.health.report_interval}});
-  Apply(fleet::OfWorker{worker, hello.generation, fleet::Attached{hello.uid, hello.version}});
+  Apply(std::move(event));
 }
 
 Supervisor::Core::Link* Supervisor::Core::FindLink(const fleet::WorkerKey& worker) {

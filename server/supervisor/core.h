@@ -136,8 +136,14 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   // Watches a process that this server did not start. Its adoption is not yet an event.
   absl::Status Adopt(const Leftover& leftover);
   Link* FindLink(const fleet::WorkerKey& worker);
-  void Accept(const wire::Hello& hello, std::shared_ptr<WorkerLink> link,
+  // Welcomes the worker; `event` is what the fleet learns by it.
+  void Accept(const wire::Hello& hello, std::shared_ptr<WorkerLink> link, fleet::Event event,
               absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done);
+  void Register(wire::Hello hello, std::shared_ptr<WorkerLink> link,
+                absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done);
+  // NOT_LAUNCHED: needs a process of ours, and somebody else has started it.
+  absl::Status CheckLaunched(const fleet::WorkerKey& worker) const;
+  absl::Status CheckLaunched(const fleet::Event& verb, const fleet::Pool& pool) const;
 
   void Discover();
   void OnDiscovered(const absl::StatusOr<int32_t>& count);

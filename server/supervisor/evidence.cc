@@ -23,6 +23,7 @@ absl::Status Supervisor::Core::CheckWorker(const fleet::WorkerKey& worker) const
 
 void Supervisor::Core::CaptureStacks(const fleet::WorkerKey& worker, CaptureDone done) {
   if (const absl::Status status = CheckWorker(worker); !status.ok()) return done(status);
+  if (const absl::Status status = CheckLaunched(worker); !status.ok()) return done(status);
   const auto running = processes_.find(worker);
   if (running == processes_.end()) return done(NoProcess(worker, "it has no process"));
   captures_[worker].push_back(std::move(done));
@@ -49,6 +50,7 @@ void Supervisor::Core::ReadLog(LogQuery query, LogDone done) {
   if (fleet::FindPool(fleet_, query.worker.pool) == nullptr || query.worker.slot < 0) {
     return done(CheckWorker(query.worker));
   }
+  if (const absl::Status status = CheckLaunched(query.worker); !status.ok()) return done(status);
   if (log_reader_count_ >= kMaxLogReaders) {
     return done(Refusal(absl::StatusCode::kResourceExhausted, "TOO_MANY_READERS",
                         absl::StrCat(kMaxLogReaders, " logs are being read already")));

@@ -113,7 +113,8 @@ void Supervisor::Core::ResumeWorkerRestarts() {
   std::vector<fleet::WorkerKey> due;
   std::erase_if(worker_restarts_, [&](const auto& restart) {
     const auto found = fleet_.workers.find(restart.first);
-    if (found == fleet_.workers.end()) return true;
+    // One that registers may yet dial.
+    if (found == fleet_.workers.end()) return parts_.clock.Now() >= fleet_.registration_deadline;
     const fleet::Worker& worker = found->second;
     if (worker.generation >= restart.second) return true;
     const bool is_known = !worker.has_process || worker.report != nullptr ||

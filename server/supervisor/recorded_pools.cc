@@ -111,8 +111,14 @@ RestoredPools RestorePools(const std::vector<config::Pool>& configured,
     if (found != known.end()) {
       wish.state = found->second.wish.state;
       revision = found->second.revision;
-      const bool is_ours = pool.scale_owner == config::ScaleOwner::kSpillway;
-      if (is_ours) wish.sizes = Mixed(wish.sizes, found->second);
+      if (pool.scale_owner == config::ScaleOwner::kSpillway) {
+        wish.sizes = Mixed(wish.sizes, found->second);
+      } else {
+        found->second.wish.sizes = wish.sizes;  // how many were there is nobody's wish
+        // Workers that somebody else starts cannot be stopped.
+        const bool is_stopped = wish.state == record::WishedState::kStopped;
+        if (is_stopped) wish.state = record::WishedState::kRunning;
+      }
       if (wish != found->second.wish) {
         ++revision;
         restored.change.events.push_back(Overruled(found->second.wish, wish, now));

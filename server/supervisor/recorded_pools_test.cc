@@ -82,6 +82,7 @@ TEST(RestorePoolsTest, WhatIsScaledElsewhereHasTheFilesSizes) {
   const RestoredPools restored =
       RestorePools({Configured({1, 1, 8}, config::ScaleOwner::kExternal)}, {known}, kNow);
   EXPECT_EQ(restored.wishes[0].sizes.desired, 1);
+  EXPECT_THAT(restored.change.events, IsEmpty()) << "how many were there was nobody's wish";
 }
 
 TEST(RestorePoolsTest, APoolThatIsNoMoreIsForgottenAndThatIsSaid) {

@@ -88,7 +88,8 @@ struct Side {
 void AddReports(const fleet::Fleet& fleet, const Surroundings& around, const Side& side,
                 std::map<ShardId, ShardView>& views) {
   for (const auto& [key, worker] : fleet.workers) {
-    if (worker.role != side.role || worker.report == nullptr) continue;
+    const bool is_lost = worker.state == WorkerState::kLost;  // its last word is over
+    if (worker.role != side.role || worker.report == nullptr || is_lost) continue;
     for (const wire::ShardReport& report : worker.report->shards) {
       ShardView& view = views[report.shard];
       std::optional<wire::ShardReport>& place = view.*side.report;
@@ -255,7 +256,7 @@ PoolView ToView(const fleet::Pool& pool, const fleet::Fleet& fleet, const Surrou
   view.max = pool.max;
   for (const auto& [key, worker] : fleet.workers) {
     if (key.pool != pool.name) continue;
-    view.observed += worker.has_process ? 1 : 0;
+    view.observed += worker.has_process && worker.state != WorkerState::kLost ? 1 : 0;
     view.ready += fleet::Serves(worker) ? 1 : 0;
     view.paused += worker.report != nullptr && worker.report->is_paused ? 1 : 0;
   }

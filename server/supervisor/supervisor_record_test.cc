@@ -27,7 +27,7 @@ class SupervisorRecordTest : public ::testing::Test {
     parts.revisions = std::move(revisions);
     parts.record_identity = 77;
     parts.operations = operations_;
-    supervisor_ = std::make_unique<Supervisor>(testing::FlushPool(1), parts);
+    supervisor_ = std::make_unique<Supervisor>(config_, parts);
     supervisor_->Begin();
   }
   void End() {
@@ -58,6 +58,7 @@ class SupervisorRecordTest : public ::testing::Test {
     return nullptr;
   }
 
+  config::Config config_ = testing::FlushPool(1);
   testing::RecordDisk disk_;
   testing::FakeDiscovery discovery_{4};
   Loop loop_;
@@ -307,6 +308,25 @@ TEST_F(SupervisorRecordTest, ADryRunOfEveryVerbChangesNothing) {
   EXPECT_EQ(disk_.commits(), 1) << "the resize";
   EXPECT_EQ(FindOperation(*supervisor_->Snapshot(), 1)->state, fleet::OperationState::kRunning);
   EXPECT_EQ(FindPool(*supervisor_->Snapshot(), "flush")->desired, 3);
+}
+
+TEST_F(SupervisorRecordTest, ComingsAndGoingsOfRegisteredWorkersAreInTheJournal) {
+  config_.pools[0].scale_owner = config::ScaleOwner::kExternal;
+  Begin();
+  wire::Hello hello;
+  hello.uid = "first";
+  hello.pid = 4711;
+  hello.role = wire::Role::kFlush;
+  hello.pool = "flush";
+  hello.is_registered = true;
+  testing::FakeWorker worker(*supervisor_, hello);
+  ASSERT_TRUE(Until([&] { return !disk_.events().empty(); }));
+  EXPECT_EQ(disk_.events()[0].action, "worker registered");
+  EXPECT_EQ(disk_.events()[0].target, "pools/flush/workers/0");
+  EXPECT_EQ(disk_.events()[0].detail, "pid 4711, uid first");
+  supervisor_->Goodbye((*worker.answer())->link, {"TERM", {}});
+  ASSERT_TRUE(Until([&] { return disk_.events().size() == 2; }));
+  EXPECT_EQ(disk_.events()[1].action, "worker left");
 }
 
 TEST_F(SupervisorRecordTest, RefusedChangesAreInTheJournal) {

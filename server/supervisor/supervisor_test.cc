@@ -278,6 +278,66 @@ TEST_F(SupervisorTest, RefusesStrangersAtTheGateway) {
   EXPECT_EQ(reason_for(hello), "WORKER_NOT_FOUND");
 }
 
+TEST_F(SupervisorTest, WelcomesRegisteredWorkersAndRefusesWhatNeedsItsOwnProcess) {
+  config::Config config = testing::FlushPool(1);
+  config.pools[0].scale_owner = config::ScaleOwner::kExternal;
+  config.pools[0].max = 1;
+  Begin(config);
+  EXPECT_TRUE(launcher_.entries.empty());
+  wire::Hello hello;
+  hello.uid = "first";
+  hello.pid = 4711;
+  hello.role = wire::Role::kFlush;
+  hello.pool = "flush";
+  hello.is_registered = true;
+  FakeWorker worker(*supervisor_, hello);
+  ASSERT_TRUE(Until([&] { return worker.answer().has_value(); }));
+  ASSERT_TRUE(worker.answer()->ok());
+  EXPECT_EQ((*worker.answer())->welcome.worker, "pools/flush/workers/0");
+  worker.Report();
+  EXPECT_TRUE(UntilState(0, WorkerState::kReady));
+
+  const auto answer_to = [&](wire::Hello other) {
+    FakeWorker stranger(*supervisor_, std::move(other));
+    EXPECT_TRUE(Until([&] { return stranger.answer().has_value(); }));
+    return stranger.answer()->status();
+  };
+  const absl::Status doubled = answer_to(hello);
+  EXPECT_EQ(RefusalReason(doubled), "DUPLICATE_UID");
+  EXPECT_THAT(std::string(doubled.message()),
+              HasSubstr("pools/flush/workers/0 (pid 4711, uid first)"));
+  hello.uid = "second";
+  EXPECT_EQ(RefusalReason(answer_to(hello)), "POOL_FULL");
+  const auto stopped =
+      Await([&](PoolDone done) { supervisor_->Stop("flush", {}, std::move(done)); });
+  EXPECT_EQ(RefusalReason(stopped.status()), "NOT_LAUNCHED");
+  EXPECT_EQ(RefusalReason(Resize({.pool = "flush", .desired = 1}).status()), "EXTERNALLY_SCALED");
+}
+
+TEST_F(SupervisorTest, ALostWorkerThatSpeaksAgainKeepsItsPlaceThoughItIsAskedFor) {
+  config::Config config = testing::FlushPool(1);
+  config.pools[0].scale_owner = config::ScaleOwner::kExternal;
+  config.pools[0].max = 1;
+  config.health.silence_timeout = config.health.handover_timeout = config::Milliseconds(50);
+  Begin(config);
+  wire::Hello hello;
+  hello.uid = "first";
+  hello.pid = 4711;
+  hello.role = wire::Role::kFlush;
+  hello.pool = "flush";
+  hello.is_registered = true;
+  FakeWorker worker(*supervisor_, hello);
+  ASSERT_TRUE(Until([&] { return worker.answer().has_value(); }));
+  worker.Report();
+  ASSERT_TRUE(UntilState(0, WorkerState::kLost));
+  worker.Report();
+  hello.uid = "second";
+  FakeWorker stranger(*supervisor_, hello);
+  ASSERT_TRUE(Until([&] { return stranger.answer().has_value(); }));
+  EXPECT_EQ(RefusalReason(stranger.answer()->status()), "POOL_FULL");
+  EXPECT_FALSE(worker.link().closed.has_value());
+}
+
 TEST_F(SupervisorTest, AdoptsWhatRuns) {
   launcher_.leftovers = {{{"flush", 0}, Generation{6}, 4711}};
   Begin(testing::FlushPool(1));

@@ -42,7 +42,8 @@ class WorkerGateway {
   // A worker has said Hello. `done` is called once on the loop's thread: with what to answer
   // (send Welcome before any order), or with a refusal to end the stream with. Refusals:
   // PERMISSION_DENIED / STALE_GENERATION, ALREADY_EXISTS / DUPLICATE_UID,
-  // NOT_FOUND / WORKER_NOT_FOUND, UNAVAILABLE / SERVER_STOPPING (dial again later).
+  // NOT_FOUND / WORKER_NOT_FOUND, UNAVAILABLE / SERVER_STOPPING (dial again later); of a
+  // registered worker also RESOURCE_EXHAUSTED / POOL_FULL, FAILED_PRECONDITION / POOL_LAUNCHED.
   // The link is shared with the stream's reactor, which may end at any moment.
   virtual void Attach(wire::Hello hello, std::shared_ptr<WorkerLink> link,
                       absl::AnyInvocable<void(absl::StatusOr<Attachment>)> done) = 0;

@@ -3,7 +3,8 @@
 //
 // Prints a line a figure with the number it has to keep: the server's CPU and memory, GetPool under
 // that load, how soon a change of the desired size reaches a worker, how soon the shards of a
-// killed worker are ordered to others, and how long the server takes to end with watches open. CPU
+// killed worker are ordered to others, and how long the server takes to end with watches open. Then
+// of a fleet that somebody else starts, how soon the shards of a worker that has vanished are. CPU
 // time is the operating system's. Ends with 1 if a figure is above its number.
 #include <unistd.h>
 
@@ -83,7 +84,8 @@ double Quantile(std::vector<double> values, double share) {
 ChildProcess StartServer(const FleetOptions& options) {
   auto process = ChildProcess::Start(
       {.arguments = {"/proc/self/exe", "--serve", options.folder, "--workers",
-                     std::to_string(options.workers), "--shards", std::to_string(options.shards)},
+                     std::to_string(options.workers), "--shards", std::to_string(options.shards),
+                     options.is_registered ? "--registered=true" : "--registered=false"},
        .output_path = options.folder + "/server.log",
        .environment = {}});
   CHECK(process.ok(), "this program can be started once more");
@@ -101,6 +103,7 @@ class Bench {
         client_(ApiAddress(options)) {}
 
   bool Run() {
+    if (options_.is_registered) return MeasureVanishing() && is_good_;
     std::printf("%d workers, %d shards, reports every second\n", options_.workers, options_.shards);
     if (!IsComplete(options_.workers)) return Fail("the workers do not all come");
     MeasureLoad();
@@ -167,20 +170,42 @@ class Bench {
     return when;
   }
 
+  // To workers that are there.
+  bool AreGiven(const std::set<int32_t>& held) {
+    return WaitUntil([&] {
+      std::set<int32_t> found;
+      for (const auto& [other, shards] : workers_->Listen().shards) {
+        std::set_intersection(held.begin(), held.end(), shards.begin(), shards.end(),
+                              std::inserter(found, found.end()));
+      }
+      return found == held;
+    });
+  }
+
+  // Nobody proves its end: its silence is all there is.
+  bool MeasureVanishing() {
+    workers_->Register(options_.workers);
+    if (!IsComplete(options_.workers)) return Fail("the registered workers do not all come");
+    std::vector<double> pauses;
+    for (int32_t number = 0; number < 3; ++number) {
+      const std::set<int32_t> held = workers_->Listen().shards[number];
+      const Instant vanished = workers_->Vanish(number);
+      if (!AreGiven(held)) return Fail("a vanished worker's shards stay without an owner");
+      pauses.push_back(Ms(SystemClock().Now() - vanished));
+    }
+    const Duration number = kBenchHandover + seconds(1);
+    Print("registered: loss to the next owner, worst of 3", Quantile(pauses, 1), "ms", Ms(number));
+    workers_->ShutServerDown();
+    const absl::StatusOr<int> code = server_.WaitForExit(kPatience);
+    return (code.ok() && *code == 0) || Fail("the server ended badly");
+  }
+
   bool MeasureDeath() {
     std::vector<double> pauses;
     for (int32_t slot = 0; slot < 10; ++slot) {
       const std::set<int32_t> held = workers_->Listen().shards[slot];
       const Instant killed = workers_->Kill(slot);
-      const bool is_given = WaitUntil([&] {
-        std::set<int32_t> found;
-        for (const auto& [other, shards] : workers_->Listen().shards) {
-          std::set_intersection(held.begin(), held.end(), shards.begin(), shards.end(),
-                                std::inserter(found, found.end()));
-        }
-        return found == held;
-      });
-      if (!is_given) return Fail("a dead worker's shards stay without an owner");
+      if (!AreGiven(held)) return Fail("a dead worker's shards stay without an owner");
       pauses.push_back(Ms(SystemClock().Now() - killed));
       if (!IsComplete(options_.workers)) return Fail("a killed worker is not replaced");
     }
@@ -241,13 +266,20 @@ int main(int argc, char** argv) {
   app.add_option("--workers", options.workers, "Played workers.")->capture_default_str();
   app.add_option("--shards", options.shards)->capture_default_str();
   app.add_option("--seconds", duration_s, "How long CPU is measured.")->capture_default_str();
+  app.add_option("--registered", options.is_registered, "Only workers that dial in by themselves.")
+      ->group("");
   app.add_option("--serve", serve, "The server's half; for this program itself.")->group("");
   CLI11_PARSE(app, argc, argv);
   if (!serve.empty()) {
     options.folder = serve;
     return spillway::bench::RunFleetUnderTest(options);
   }
-  const spillway::TemporaryDirectory folder;
-  options.folder = folder.path();
-  return spillway::bench::Bench(options, std::chrono::seconds(duration_s)).Run() ? 0 : 1;
+  bool is_good = true;
+  for (const bool is_registered : {false, true}) {
+    const spillway::TemporaryDirectory folder;
+    options.folder = folder.path();
+    options.is_registered = is_registered;
+    is_good &= spillway::bench::Bench(options, std::chrono::seconds(duration_s)).Run();
+  }
+  return is_good ? 0 : 1;
 }

@@ -74,6 +74,11 @@ config::Config ConfigOf(const FleetOptions& options) {
   pool.role = config::Role::kFlush;
   pool.replicas = options.workers;
   pool.max = 2 * options.workers;
+  if (options.is_registered) {
+    pool.scale_owner = config::ScaleOwner::kExternal;
+    config.health.handover_timeout = kBenchHandover;
+    config.health.silence_timeout = kBenchSilence;
+  }
   config.pools = {pool};
   config.server.api = ApiAddress(options);
   config.server.gateway = GatewayAddress(options);

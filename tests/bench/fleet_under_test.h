@@ -3,6 +3,7 @@
 #ifndef SPILLWAY_TESTS_BENCH_FLEET_UNDER_TEST_H_
 #define SPILLWAY_TESTS_BENCH_FLEET_UNDER_TEST_H_
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -15,7 +16,11 @@ struct FleetOptions {
   std::string folder;  // of sockets and pipes
   int32_t workers = 200;
   int32_t shards = 400;
+  bool is_registered = false;  // the workers dial in by themselves: the server starts none
 };
+
+// Of registered workers, to measure what else would be the default of 20 s.
+inline constexpr std::chrono::seconds kBenchHandover{4}, kBenchSilence{2};
 
 std::string ApiAddress(const FleetOptions& options);
 std::string GatewayAddress(const FleetOptions& options);

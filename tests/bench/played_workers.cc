@@ -105,6 +105,27 @@ Instant PlayedWorkers::Kill(int32_t slot) {
   return when;
 }
 
+void PlayedWorkers::Register(int32_t count) {
+  Call([&] {
+    for (int32_t number = 0; number < count; ++number) {
+      wire::Hello hello;
+      hello.uid = absl::StrCat("played-", number);
+      hello.pid = number + 1;
+      hello.is_registered = true;
+      Attach(std::move(hello), number);
+    }
+  });
+}
+
+Instant PlayedWorkers::Vanish(int32_t number) {
+  Instant when;
+  Call([&] {
+    workers_.erase(number + 1);
+    when = SystemClock().Now();
+  });
+  return when;
+}
+
 void PlayedWorkers::ShutServerDown() {
   Call([this] { Tell("shutdown\n"); });
 }
@@ -126,16 +147,21 @@ void PlayedWorkers::OnLines() {
 
 void PlayedWorkers::Spawn(int32_t slot, uint64_t generation, int64_t pid) {
   last_spawn_ = SystemClock().Now();
-  auto worker = std::make_unique<Worker>();
-  worker->slot = slot;
-  worker->role = std::make_unique<Role>(*this);
   wire::Hello hello;
   hello.uid = absl::StrCat(pid);
   hello.pid = pid;
-  hello.role = wire::Role::kFlush;
-  hello.pool = "flush";
   hello.slot = slot;
   hello.generation = {generation};
+  Attach(std::move(hello), slot);
+}
+
+void PlayedWorkers::Attach(wire::Hello hello, int32_t slot) {
+  const int64_t pid = hello.pid;
+  hello.role = wire::Role::kFlush;
+  hello.pool = "flush";
+  auto worker = std::make_unique<Worker>();
+  worker->slot = slot;
+  worker->role = std::make_unique<Role>(*this);
   worker->link = std::make_unique<worker::ControlLink>(
       worker::LinkConfig{.gateway = gateway_, .hello = hello, .redial = {}}, loop_, *worker->role,
       worker::LinkEvents{.drain_ordered = [this, pid] { Leave(pid); }, .dismissed = [](auto) {}});

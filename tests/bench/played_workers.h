@@ -37,6 +37,11 @@ class PlayedWorkers {
   Heard Listen();
   // The worker of `slot` is gone without a word; its death is told at once. When that was.
   Instant Kill(int32_t slot);
+  // So many dial in as workers that somebody else has started; Listen and Vanish number them from
+  // 0.
+  void Register(int32_t count);
+  // Like Kill, and nobody tells the server. When that was.
+  Instant Vanish(int32_t number);
   void ShutServerDown();
 
  private:
@@ -44,6 +49,7 @@ class PlayedWorkers {
   struct Worker;
 
   void OnLines();
+  void Attach(wire::Hello hello, int32_t slot);
   void Spawn(int32_t slot, uint64_t generation, int64_t pid);
   void Leave(int64_t pid);
   void Tell(const std::string& line);

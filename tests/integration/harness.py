@@ -7,6 +7,7 @@ with a deadline, never for time to pass.
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -41,9 +42,15 @@ def wait_until(condition, what, timeout=30.0):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range that connections get their own ports from: one of those might take it before it is bound."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def alive(pid):

@@ -14,9 +14,10 @@
 namespace spillway::worker {
 namespace {
 
-// A peer that is stopped (not dead) is noticed by unanswered pings.
-constexpr int kKeepaliveTimeMs = 10'000;
-constexpr int kKeepaliveTimeoutMs = 10'000;
+// A peer that is stopped (not dead), or that the network has swallowed, is noticed by unanswered
+// pings. Not more often than the server allows (server/rpc/rpc_server.cc).
+constexpr int kKeepaliveTimeMs = 4'000;
+constexpr int kKeepaliveTimeoutMs = 4'000;
 
 std::shared_ptr<grpc::Channel> Dial(const std::string& target) {
   grpc::ChannelArguments arguments;
@@ -24,6 +25,7 @@ std::shared_ptr<grpc::Channel> Dial(const std::string& target) {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // as many as it takes
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "base/log.h"
 #include "worker/control/process_usage.h"
 
@@ -10,6 +11,17 @@ namespace spillway::worker {
 namespace {
 
 constexpr std::chrono::milliseconds kWatchInterval{25};
+// A server may hold on to a broken stream for some seconds, and refuse the next one as a double.
+constexpr std::chrono::seconds kDoubleTolerance{30};
+
+// "pools/flush/workers/3" → 3; none: -1
+int32_t SlotOf(const std::string& worker) {
+  int32_t slot = -1;
+  const size_t slash = worker.rfind('/');
+  const bool is_number =
+      slash != std::string::npos && absl::SimpleAtoi(worker.substr(slash + 1), &slot);
+  return is_number ? slot : -1;
+}
 
 wire::WorkerReport CompleteReport(const WorkerRole& role) {
   wire::WorkerReport report = role.Report();
@@ -23,6 +35,7 @@ wire::WorkerReport CompleteReport(const WorkerRole& role) {
 
 ControlLink::ControlLink(LinkConfig config, Loop& loop, WorkerRole& role, LinkEvents events)
     : config_(std::move(config)),
+      hello_(config_.hello),
       loop_(loop),
       role_(role),
       events_(std::move(events)),
@@ -35,7 +48,7 @@ void ControlLink::Start() { Dial(); }
 
 void ControlLink::Dial() {
   const wire::WorkerReport report = role_.Report();
-  wire::Hello hello = config_.hello;
+  wire::Hello hello = hello_;
   hello.shards = HeldShards(report);
   hello.is_draining = report.is_draining;
   welcome_.reset();
@@ -62,6 +75,12 @@ void ControlLink::OnWelcome(const wire::Welcome& welcome) {
       {{"worker", welcome.worker}, {"generation", welcome.generation.value}});
   welcome_ = welcome;
   failures_ = 0;
+  refusal_.clear();
+  doubled_since_.reset();
+  if (const int32_t slot = SlotOf(welcome.worker); hello_.is_registered && slot >= 0) {
+    hello_.slot = slot;
+    hello_.generation = welcome.generation;
+  }
   SendReport();
 }
 
@@ -95,10 +114,29 @@ void ControlLink::OnEnded(const StreamEnd& end) {
   const double random = std::uniform_real_distribution<double>(0, 1)(random_);
   const std::chrono::milliseconds delay = RedialDelay(failures_, random, config_.redial);
   // Every failed dial would be a line every few seconds for as long as the server is away.
-  Log(failures_ <= 1 ? LogLevel::kWarning : LogLevel::kDebug,
+  const bool is_news = failures_ <= 1 || std::exchange(refusal_, end.reason) != end.reason;
+  refusal_ = end.reason;
+  if (hello_.is_registered) Rest(end);
+  Log(is_news ? LogLevel::kWarning : LogLevel::kDebug,
       "not attached to the control plane, working on",
       {{"status", end.status}, {"reason", end.reason}, {"redial_ms", delay.count()}});
   timer_.Start(delay);
+}
+
+// Without a place nothing is ours: whoever has one is told to take our shards, and both would take
+// them from each other for ever. The same for a copy of a process that goes on elsewhere.
+void ControlLink::Rest(const StreamEnd& end) {
+  const Instant now = SystemClock().Now();
+  const bool is_double = end.reason == "DUPLICATE_UID";
+  if (!is_double) doubled_since_.reset();
+  if (is_double && !doubled_since_) doubled_since_ = now;
+  const bool is_copy = is_double && now - *doubled_since_ >= kDoubleTolerance;
+  const bool is_placeless = end.reason == "POOL_FULL" || end.reason == "POOL_LAUNCHED";
+  if (!is_copy && !is_placeless) return;
+  wire::Order rest;
+  rest.sequence = role_.Report().order_sequence;
+  rest.pause = role_.Report().is_paused;
+  role_.Obey(rest);
 }
 
 void ControlLink::OnTimer() {

@@ -22,7 +22,9 @@ namespace spillway::worker {
 
 struct LinkConfig {
   std::string gateway;  // "unix:/run/spillway/gateway.sock", "host:port"
-  wire::Hello hello;    // who this is; shards and is_draining are filled in at each dial
+  // Who this is; shards and is_draining are filled in at each dial, and if it is registered slot
+  // and generation from the newest Welcome.
+  wire::Hello hello;
   RedialLimits redial;
   std::chrono::milliseconds welcome_timeout{10'000};  // then the call is given up and dialled again
 };
@@ -31,14 +33,15 @@ struct LinkConfig {
 struct LinkEvents {
   // An order says drain: the process calls WorkerRole::Drain and ends, as for SIGTERM.
   absl::AnyInvocable<void()> drain_ordered;
-  // A newer process has this slot: end. Not dialled again.
+  // A newer process has this place: end. Not dialled again.
   absl::AnyInvocable<void(absl::Status)> dismissed;
 };
 
 // Sends a report every interval, at once after an order and when something the control plane waits
 // for has changed (looked at every kWatchInterval while an order is not fulfilled or the worker is
-// not ready); passes orders to the role, newest only, and says when they are fulfilled.
-// Loop thread only. `loop` and `role` must outlive it.
+// not ready); passes orders to the role, newest only, and says when they are fulfilled. A
+// registered worker that is refused a place gives its shards up, since they are somebody else's by
+// then. Loop thread only. `loop` and `role` must outlive it.
 class ControlLink {
  public:
   ControlLink(LinkConfig config, Loop& loop, WorkerRole& role, LinkEvents events);
@@ -63,8 +66,10 @@ class ControlLink {
   void ScheduleTimer();
   void SendReport();
   void FinishGoodbye();
+  void Rest(const StreamEnd& end);
 
   const LinkConfig config_;
+  wire::Hello hello_;
   Loop& loop_;
   WorkerRole& role_;
   LinkEvents events_;
@@ -76,8 +81,10 @@ class ControlLink {
   uint64_t newest_order_ = 0;               // of this stream
   Milestones reported_;                     // in the newest report of this stream
   Instant next_report_;
-  int failures_ = 0;        // dials in a row without a Welcome
-  bool has_ended_ = false;  // dismissed, or said goodbye
+  int failures_ = 0;                      // dials in a row without a Welcome
+  std::string refusal_;                   // the newest one's reason; empty: not refused
+  std::optional<Instant> doubled_since_;  // refused for its uid ever since
+  bool has_ended_ = false;                // dismissed, or said goodbye
   bool is_drain_ordered_ = false;
   absl::AnyInvocable<void()> goodbye_done_;
   Timer timer_;  // redial, welcome timeout, next report or look at progress: whichever is next

@@ -307,14 +307,67 @@ TEST_F(ControlLinkTest, GivesUpAServerThatNeverWelcomes) {
   EXPECT_TRUE(RunLoop());
 }
 
-grpc::Status StaleGeneration() {
+grpc::Status RefusedFor(const std::string& reason, grpc::StatusCode code) {
   google::rpc::ErrorInfo info;
   info.set_domain("spillway");
-  info.set_reason("STALE_GENERATION");
+  info.set_reason(reason);
   google::rpc::Status details;
-  details.set_code(grpc::StatusCode::PERMISSION_DENIED);
+  details.set_code(code);
   details.add_details()->PackFrom(info);
-  return {grpc::StatusCode::PERMISSION_DENIED, "generation 2 runs", details.SerializeAsString()};
+  return {code, "generation 2 runs", details.SerializeAsString()};
+}
+
+grpc::Status StaleGeneration() {
+  return RefusedFor("STALE_GENERATION", grpc::StatusCode::PERMISSION_DENIED);
+}
+
+TEST_F(ControlLinkTest, ARegisteredWorkerKeepsThePlaceItIsGiven) {
+  config_.hello.is_registered = true;
+  v1::AttachRequest first, second;
+  gateway_.Expect([&](ScriptedGateway::Stream& stream) {
+    stream.Read(&first);
+    v1::AttachResponse welcome = WelcomeMessage(seconds(60));
+    welcome.mutable_welcome()->set_worker("pools/flush/workers/3");
+    welcome.mutable_welcome()->set_generation(9);
+    stream.Write(welcome);
+    v1::AttachRequest report;
+    stream.Read(&report);
+    return grpc::Status::CANCELLED;
+  });
+  gateway_.Expect([&](ScriptedGateway::Stream& stream) {
+    stream.Read(&second);
+    loop_.Stop();
+    return grpc::Status::OK;
+  });
+  StartServer();
+
+  StartLink();
+  ASSERT_TRUE(RunLoop());
+
+  EXPECT_TRUE(first.hello().is_registered());
+  EXPECT_EQ(first.hello().generation(), 0u);
+  EXPECT_EQ(second.hello().slot(), 3);
+  EXPECT_EQ(second.hello().generation(), 9u);
+}
+
+TEST_F(ControlLinkTest, ARegisteredWorkerWithoutAPlaceGivesItsShardsUpAndDialsOn) {
+  config_.hello.is_registered = true;
+  role_.report.order_sequence = 7;
+  gateway_.Expect([&](ScriptedGateway::Stream&) {
+    return RefusedFor("POOL_FULL", grpc::StatusCode::RESOURCE_EXHAUSTED);
+  });
+  gateway_.Expect([&](ScriptedGateway::Stream&) {
+    loop_.Stop();
+    return grpc::Status::OK;
+  });
+  StartServer();
+
+  StartLink();
+  ASSERT_TRUE(RunLoop());
+
+  ASSERT_EQ(role_.orders.size(), 1u);
+  EXPECT_EQ(role_.orders[0].sequence, 7u) << "an older one would be ignored";
+  EXPECT_TRUE(role_.orders[0].shards.empty());
 }
 
 TEST_F(ControlLinkTest, IsDismissedByStaleGeneration) {

@@ -9,7 +9,9 @@ namespace spillway::worker {
 
 struct RedialLimits {
   std::chrono::milliseconds initial{200};
-  std::chrono::milliseconds max{5'000};  // below health.silence_timeout, so that adoption is quick
+  // Below health.silence_timeout, so that adoption is quick, and half of what a new server waits
+  // for registered workers (kRegistrationGrace in server/fleet/fleet.cc).
+  std::chrono::milliseconds max{3'000};
 };
 
 // `failures` in a row so far, ≥ 1; `random` in [0, 1) spreads the fleet: the answer lies between
