@@ -289,8 +289,8 @@ def test_a_real_broker_stopped_killed_and_restarted_under_load(make_fleet, own_k
     """Frozen for longer than the stall timeout, then killed and started again, while spans come and segments leave."""
     spans = 40_000
     # Longer than each outage: what the load's own producer holds back meanwhile is not late for its segment.
-    fleet = started(make_fleet, own_kafka, segments={"root_timeout": "25s", "idle_timeout": "25s"})
-    load = Load(fleet, spans=spans, rate=1_000)
+    fleet = started(make_fleet, own_kafka, segments={"root_timeout": "35s", "idle_timeout": "35s"})
+    load = Load(fleet, spans=spans, rate=700)
     with undisturbed(fleet) as check:
         wait_until(lambda: delivered(fleet) > 1_000, "segments leave", 60)
         own_kafka.signal(signal.SIGSTOP)
@@ -302,5 +302,5 @@ def test_a_real_broker_stopped_killed_and_restarted_under_load(make_fleet, own_k
         check()
         own_kafka.start()
         assert load.is_running(), "under load"
-        wait_until(lambda: check() and delivered(fleet) >= spans, "everything leaves", 120)
+        wait_until(lambda: check() and delivered(fleet) >= spans, "everything leaves", 180)
     assert_delivered(fleet, load, spans)

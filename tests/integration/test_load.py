@@ -49,9 +49,10 @@ def claims(fleet, shard):
 
 
 def test_claims_of_killed_flush_workers_do_not_wait_for_their_leases(make_fleet):
-    """K4, the deaths proven: two owners die in a row with claims in flight, whose leases last a minute."""
+    """K4, the deaths proven: two owners die in a row with claims in flight, whose leases last five minutes."""
     fleet = make_fleet(partitions=4, config={
-        "segments": {"root_timeout": "500ms"}, "restart": {"backoff": {"initial": "10ms", "max": "100ms"}}})
+        "segments": {"root_timeout": "500ms"}, "flush": {"lease": "300s"},
+        "restart": {"backoff": {"initial": "10ms", "max": "100ms"}}})
     fleet.config["pools"] = [{"name": "ingest", "role": "ingest", "replicas": 1},
                              {"name": "flush", "role": "flush", "replicas": 2}]
     fleet.start()
@@ -67,11 +68,10 @@ def test_claims_of_killed_flush_workers_do_not_wait_for_their_leases(make_fleet)
             fleet.kill("flush", slot)
             if slot == 0:
                 wait_until(lambda: not any(of_the_dead & claims(fleet, shard) for shard in mine),
-                           "the other worker releases the claims of the dead", 10.0)
+                           "the other worker releases the claims of the dead", 60)
     finally:
         fleet.kafka.signal(signal.SIGCONT)
-    wait_until(lambda: not any(of_the_dead & claims(fleet, shard) for shard in mine),
-               "so do their successors", 20.0)
+    wait_until(lambda: not any(of_the_dead & claims(fleet, shard) for shard in mine), "so do their successors", 60)
     verdict = load.check("--allow-duplicates")
     assert_nothing_lost(verdict)
     assert verdict["duplicated"] == verdict["duplicated_same_flush_id"], verdict
