@@ -90,7 +90,8 @@ absl::Status ServerProcess::Build() {
                                                                           wishes_,
                                                                           revisions_,
                                                                           record_identity_,
-                                                                          operations_});
+                                                                          operations_,
+                                                                          created_});
   return Listen();
 }
 
@@ -120,6 +121,7 @@ absl::Status ServerProcess::OpenRecord() {
   revisions_ = std::move(restored.revisions);
   record_identity_ = state.identity;
   operations_ = std::move(state.operations);
+  created_ = std::move(restored.created);
   requests_ = std::move(state.requests);
   recorder_ = std::make_unique<record::Recorder>(std::move(store), SystemClock());
   return absl::OkStatus();

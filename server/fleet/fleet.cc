@@ -111,6 +111,28 @@ class Stepper {
     if (pool != nullptr) *pool = Wished(std::move(*pool), resized);
   }
 
+  void On(const PoolWritten& written) {
+    Pool* pool = MutablePool(fleet_, written.pool);
+    if (pool == nullptr) {
+      fleet_.pools.push_back(NewPool(written));
+      pool = &fleet_.pools.back();
+      if (auto floors = fleet_.floors.extract(written.pool)) pool->generations = floors.mapped();
+    } else if (!pool->is_configured) {  // leftovers of its name have come to light meanwhile
+      std::map<int32_t, Generation> floors = std::move(pool->generations);
+      *pool = NewPool(written);
+      pool->generations = std::move(floors);
+    }
+    *pool = Wished(std::move(*pool), written);
+    if (pool->state == PoolState::kStopped) CancelWork(*pool, "the pool was stopped");
+  }
+
+  void On(const PoolDeleted& deleted) {
+    Pool* pool = MutablePool(fleet_, deleted.pool);
+    if (pool == nullptr) return;
+    pool->is_configured = false;
+    CancelWork(*pool, "the pool was deleted");
+  }
+
   void On(const PoolStarted& started) {
     Pool* pool = MutablePool(fleet_, started.pool);
     if (pool == nullptr) return;
@@ -353,6 +375,14 @@ static std::optional<PoolState> SaidState(const Pool& pool, const Event& event) 
   return std::nullopt;
 }
 
+Pool NewPool(const PoolWritten& written) {
+  return {.name = written.pool,
+          .role = written.role,
+          .is_created = true,
+          .is_state_said = true,
+          .revision = written.first_revision};
+}
+
 Pool Wished(Pool pool, const Event& event) {
   const Pool before = pool;
   if (const auto* resized = std::get_if<PoolResized>(&event)) {
@@ -366,6 +396,16 @@ Pool Wished(Pool pool, const Event& event) {
     if (pool.state != back->state) CancelDrain(pool);
     pool.state = back->state;
     pool.is_state_said = true;
+  } else if (const auto* written = std::get_if<PoolWritten>(&event)) {
+    pool.desired = written->desired;
+    pool.min = written->min;
+    pool.max = written->max;
+    if (written->state != pool.state) {
+      CancelDrain(pool);
+      pool.is_state_said = true;
+    }
+    pool.state = written->state;
+    pool.scale_owner = written->scale_owner;
   } else if (const auto state = SaidState(pool, event)) {
     if (*state != pool.state) CancelDrain(pool);
     pool.state = *state;
@@ -373,6 +413,7 @@ Pool Wished(Pool pool, const Event& event) {
   }
   const bool is_same = pool.desired == before.desired && pool.min == before.min &&
                        pool.max == before.max && pool.state == before.state &&
+                       pool.scale_owner == before.scale_owner &&
                        !std::holds_alternative<PoolRestarted>(event);
   if (!is_same) ++pool.revision;
   return pool;

@@ -32,6 +32,7 @@ struct Pool {
   config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
   PoolState state = PoolState::kRunning;
   bool is_configured = true;   // false: only leftovers of a pool that is no more; goes with them
+  bool is_created = false;     // through the API: the configuration does not name it
   bool is_state_said = false;  // by a person, to this server: no need to learn it from workers
   uint64_t revision = 1;       // of the wish
   std::map<int32_t, Generation>
@@ -65,6 +66,8 @@ struct Shard {
 
 struct Fleet {
   std::vector<Pool> pools;
+  // Of pools that are no more: should one of that name be made again, its slots go on from there.
+  std::map<std::string, std::map<int32_t, Generation>> floors;
   std::map<WorkerKey, Worker> workers;
   std::map<ShardId, Shard> shards;
   uint64_t order_sequence = 0;  // of the newest order to anyone
@@ -112,6 +115,19 @@ struct ShardsFound {
 struct PoolResized {
   std::string pool;
   int32_t desired = 0, min = 0, max = 0;
+};
+// The whole wish of a pool; one of a name that is not there is made. A role, once given, stays.
+struct PoolWritten {
+  std::string pool;
+  uint64_t first_revision = 1;  // of a new one: above those of a former pool of its name
+  wire::Role role = wire::Role::kIngest;
+  int32_t desired = 0, min = 0, max = 0;
+  PoolState state = PoolState::kRunning;
+  config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
+};
+// Its workers drain and end; then nothing of it is left but the generations of its slots.
+struct PoolDeleted {
+  std::string pool;
 };
 struct PoolStarted {
   std::string pool;
@@ -161,9 +177,10 @@ struct WorkerRegistered {
 struct ShutDown {};
 
 using Event = std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound,
-                           PoolResized, PoolStarted, PoolStopped, PoolPaused, PoolResumed,
-                           PoolDrained, PoolRestarted, WorkerRestarted, ShardRestarted,
-                           WorkerRegistered, WishPutBack, RestartCancelled, ShutDown>;
+                           PoolResized, PoolWritten, PoolDeleted, PoolStarted, PoolStopped,
+                           PoolPaused, PoolResumed, PoolDrained, PoolRestarted, WorkerRestarted,
+                           ShardRestarted, WorkerRegistered, WishPutBack, RestartCancelled,
+                           ShutDown>;
 
 struct Transition {
   Fleet fleet;
@@ -182,6 +199,9 @@ inline constexpr Duration kLongestTick = std::chrono::seconds(1);
 Instant NextTick(const Fleet& fleet, Instant now, const Limits& limits);
 
 const Pool* FindPool(const Fleet& fleet, const std::string& name);
+
+// A created pool that nothing is wished for yet.
+Pool NewPool(const PoolWritten& written);
 
 // `pool` with the wish that this event about it leaves it with; events that change no wish: as it
 // is.

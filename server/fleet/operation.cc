@@ -154,6 +154,35 @@ Progress JudgeStart(const Fleet& fleet, const Pool& pool) {
   return progress;
 }
 
+// As many serve as are desired, or, of a stopped pool, none runs any more.
+Progress JudgeWritten(const OperationGoal& goal, const Fleet& fleet, const Pool& pool) {
+  if (IsExternal(pool)) {
+    Progress progress;
+    End(progress, State::kSucceeded, "its workers are started elsewhere");
+    return progress;
+  }
+  if (pool.desired == goal.desired) {
+    return pool.state == PoolState::kStopped ? JudgeStop(fleet, pool) : JudgeSize(fleet, pool);
+  }
+  Progress progress;
+  End(progress, State::kCancelled, "the pool's size was changed since");
+  return progress;
+}
+
+// The pool is no more, its workers included.
+Progress JudgeDeletion(const OperationGoal& goal, const Fleet& fleet, const Pool* pool) {
+  Progress progress;
+  if (pool == nullptr) {
+    End(progress, State::kSucceeded, absl::StrCat(goal.pool, ": is gone"));
+  } else if (pool->is_configured) {
+    End(progress, State::kCancelled, "a pool of its name is there again");
+  } else {
+    progress.workers = WorkersOf(fleet, *pool);
+    progress.detail = absl::StrCat(pool->name, ": ", progress.workers.size(), " workers still end");
+  }
+  return progress;
+}
+
 // What a slot's phase is in a restart: an old process that serves has yet to go.
 void PutInRestart(const PoolRestart& restart, WorkerProgress& worker) {
   const int32_t slot = worker.worker.slot;
@@ -335,6 +364,16 @@ std::optional<OperationGoal> GoalOf(const Fleet& fleet, const Event& event) {
     return OperationGoal{
         .kind = Kind::kResizePool, .pool = resized->pool, .desired = resized->desired};
   }
+  if (const auto* written = std::get_if<PoolWritten>(&event)) {
+    const Pool* pool = FindPool(fleet, written->pool);
+    const bool is_new = pool == nullptr || !pool->is_configured;
+    return OperationGoal{.kind = is_new ? Kind::kCreatePool : Kind::kUpdatePool,
+                         .pool = written->pool,
+                         .desired = written->desired};
+  }
+  if (const auto* deleted = std::get_if<PoolDeleted>(&event)) {
+    return OperationGoal{Kind::kDeletePool, deleted->pool};
+  }
   if (const auto* restarted = std::get_if<PoolRestarted>(&event)) {
     const Pool* pool = FindPool(fleet, restarted->pool);
     const bool is_first = pool == nullptr || !pool->restart;
@@ -362,6 +401,7 @@ std::optional<OperationGoal> GoalOf(const Fleet& fleet, const Event& event) {
 
 Progress JudgeOperation(const OperationGoal& goal, const Fleet& fleet) {
   const Pool* pool = FindPool(fleet, goal.pool);
+  if (goal.kind == Kind::kDeletePool) return JudgeDeletion(goal, fleet, pool);
   if (pool == nullptr || !pool->is_configured) {
     return {State::kCancelled, "there is no such pool any more", {}};
   }
@@ -378,6 +418,11 @@ Progress JudgeOperation(const OperationGoal& goal, const Fleet& fleet) {
       return JudgeWorkerRestart(goal, fleet, *pool);
     case Kind::kDrainPool:
       return JudgeDrain(goal, fleet, *pool);
+    case Kind::kCreatePool:
+    case Kind::kUpdatePool:
+      return JudgeWritten(goal, fleet, *pool);
+    case Kind::kDeletePool:
+      break;  // was judged above
   }
   return {State::kFailed, "is of a kind that this server does not know", {}};
 }
@@ -390,7 +435,8 @@ bool Supersedes(const OperationGoal& newer, const OperationGoal& older) {
     case Kind::kStopPool:
       return older.kind != Kind::kStopPool;
     case Kind::kResizePool:
-      return older.kind == Kind::kResizePool ||
+      return older.kind == Kind::kResizePool || older.kind == Kind::kCreatePool ||
+             older.kind == Kind::kUpdatePool ||
              (older.kind == Kind::kRestartWorker && older.slot >= newer.desired);
     case Kind::kRestartPool:
       return older.kind == Kind::kRestartPool;
@@ -398,6 +444,13 @@ bool Supersedes(const OperationGoal& newer, const OperationGoal& older) {
       return older.kind == Kind::kRestartWorker && older.slot == newer.slot;
     case Kind::kDrainPool:
       return older.kind == Kind::kDrainPool;
+    case Kind::kUpdatePool:
+      return older.kind == Kind::kCreatePool || older.kind == Kind::kUpdatePool ||
+             (older.kind == Kind::kResizePool && older.desired != newer.desired);
+    case Kind::kCreatePool:
+      return false;  // what was asked for a former pool of its name has ended with it
+    case Kind::kDeletePool:
+      return true;
   }
   return false;
 }
@@ -430,6 +483,12 @@ const char* KindName(OperationKind kind) {
       return "RestartWorker";
     case Kind::kDrainPool:
       return "DrainPool";
+    case Kind::kCreatePool:
+      return "CreatePool";
+    case Kind::kUpdatePool:
+      return "UpdatePool";
+    case Kind::kDeletePool:
+      return "DeletePool";
   }
   return "?";
 }

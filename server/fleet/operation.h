@@ -20,7 +20,10 @@ enum class OperationKind {
   kResizePool,
   kRestartPool,
   kRestartWorker,
-  kDrainPool
+  kDrainPool,
+  kCreatePool,
+  kUpdatePool,
+  kDeletePool,
 };
 enum class OperationState {
   kRunning,
@@ -33,7 +36,7 @@ struct OperationGoal {
   OperationKind kind = OperationKind::kStartPool;
   std::string pool;
   int32_t slot = -1;        // kRestartWorker
-  int32_t desired = 0;      // kResizePool
+  int32_t desired = 0;      // kResizePool, kCreatePool, kUpdatePool
   uint64_t restart = 0;     // kRestartPool: PoolRestart::number; kDrainPool: PoolDrain's
   Generation generation{};  // kRestartWorker: this or a later one shall serve
 };

@@ -174,6 +174,37 @@ TEST(JudgeOperationTest, APoolThatIsNoMoreCancelsAll) {
   EXPECT_EQ(JudgeOperation(kStart, Fleet()).state, State::kCancelled);
 }
 
+PoolWritten Written(const std::string& pool, int32_t desired) {
+  return {.pool = pool, .role = wire::Role::kFlush, .desired = desired, .max = 8};
+}
+
+TEST(JudgeOperationTest, WhatIsWrittenIsThereWhenItsWorkersAreAsWished) {
+  Fleet fleet = Settled(2);
+  const OperationGoal goal = *GoalOf(fleet, Written("flush", 2));
+  EXPECT_EQ(goal.kind, Kind::kUpdatePool);
+  EXPECT_EQ(GoalOf(fleet, Written("other", 2))->kind, Kind::kCreatePool);
+  EXPECT_EQ(JudgeOperation(goal, fleet).state, State::kSucceeded);
+  WorkerOf(fleet, 1).state = WorkerState::kStarting;
+  EXPECT_EQ(JudgeOperation(goal, fleet).state, State::kRunning);
+  fleet.pools[0].state = PoolState::kStopped;
+  EXPECT_EQ(JudgeOperation(goal, fleet).detail, "flush: 2 still running");
+  WorkerOf(fleet, 0).has_process = WorkerOf(fleet, 1).has_process = false;
+  EXPECT_EQ(JudgeOperation(goal, fleet).state, State::kSucceeded);
+  fleet.pools[0].desired = 3;
+  EXPECT_EQ(JudgeOperation(goal, fleet).state, State::kCancelled);
+}
+
+TEST(JudgeOperationTest, ADeletionIsDoneWhenNothingOfThePoolIsLeft) {
+  Fleet fleet = Settled(2);
+  const OperationGoal goal = *GoalOf(fleet, PoolDeleted{"flush"});
+  EXPECT_EQ(JudgeOperation(goal, fleet).state, State::kCancelled) << "somebody has it back";
+  fleet.pools[0].is_configured = false;
+  const Progress progress = JudgeOperation(goal, fleet);
+  EXPECT_EQ(progress.state, State::kRunning);
+  EXPECT_EQ(progress.workers.size(), 2u);
+  EXPECT_EQ(JudgeOperation(goal, Fleet()).state, State::kSucceeded);
+}
+
 TEST(GoalOfTest, KnowsWhatAVerbWillLeadTo) {
   Fleet fleet = Settled(2);
   EXPECT_EQ(GoalOf(fleet, PoolResized{"flush", 2, 1, 8})->desired, 2);
@@ -198,6 +229,14 @@ TEST(SupersedesTest, ANewerWishEndsWhatItMakesPointless) {
   OperationGoal smaller = kResize;
   smaller.desired = 1;
   EXPECT_TRUE(Supersedes(smaller, kRestartWorker));
+  const OperationGoal update{.kind = Kind::kUpdatePool, .pool = "flush", .desired = 2};
+  EXPECT_TRUE(Supersedes(update, update));
+  EXPECT_TRUE(Supersedes(update, smaller));
+  EXPECT_FALSE(Supersedes(update, kResize)) << "to the same size";
+  EXPECT_FALSE(Supersedes(update, kStop)) << "the state may stay";
+  EXPECT_TRUE(Supersedes(kResize, update));
+  EXPECT_TRUE(Supersedes({Kind::kDeletePool, "flush"}, kStop));
+  EXPECT_FALSE(Supersedes({Kind::kCreatePool, "flush"}, kStop));
   OperationGoal other = kStop;
   other.pool = "ingest";
   EXPECT_FALSE(Supersedes(other, kStart));

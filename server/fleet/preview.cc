@@ -22,7 +22,15 @@ class Previewer {
       : fleet_(fleet), limits_(limits) {
     for (const Pool& pool : fleet.pools) {
       pools_.push_back(IsAbout(pool, event) ? Wished(pool, event) : pool);
-      if (IsAbout(pool, event)) before_ = &pool;
+      if (!IsAbout(pool, event)) continue;
+      before_ = &pool;
+      if (std::holds_alternative<PoolDeleted>(event)) pools_.back().is_configured = false;
+    }
+    const auto* written = std::get_if<PoolWritten>(&event);
+    if (written != nullptr && before_ == nullptr) {
+      made_ = NewPool(*written);
+      before_ = &made_;
+      pools_.push_back(Wished(made_, event));
     }
     for (const Pool& pool : pools_) {
       if (before_ != nullptr && pool.name == before_->name) after_ = &pool;
@@ -52,6 +60,8 @@ class Previewer {
     } else if (std::holds_alternative<PoolDrained>(event) &&
                before_->state == PoolState::kDraining) {
       Note("the drain would begin anew, with the new deadline");
+    } else if (std::holds_alternative<PoolDeleted>(event)) {
+      Note("the pool would be forgotten");
     } else {
       Sameness();
     }
@@ -187,6 +197,7 @@ class Previewer {
   const Fleet& fleet_;
   const Limits& limits_;
   std::vector<Pool> pools_;       // as they would be wished for
+  Pool made_;                     // one that the verb would make
   const Pool* before_ = nullptr;  // the pool that the verb is about
   const Pool* after_ = nullptr;
   Preview preview_;

@@ -113,6 +113,24 @@ TEST(PreviewTest, StartGivesNewBudgetsAndAResizeDoesNot) {
   EXPECT_THAT(resize.notes, Contains("flush/1 is in CRASH_LOOP and stays so"));
 }
 
+TEST(PreviewTest, APoolThatWouldBeMadeTakesItsShare) {
+  const PoolWritten written{.pool = "more", .role = wire::Role::kFlush, .desired = 1, .max = 8};
+  const Preview preview = PreviewOf(Settled(1, 2), written, kLimits);
+  EXPECT_THAT(preview.starts, ElementsAre(WorkerKey{"more", 0}));
+  ASSERT_EQ(preview.moves.size(), 1u);
+  EXPECT_EQ(preview.moves[0].to, (WorkerKey{"more", 0}));
+}
+
+TEST(PreviewTest, APoolThatWouldBeDeletedGivesItsShardsAway) {
+  Fleet fleet = Settled(2, 2);
+  fleet.pools.push_back({.name = "other", .role = wire::Role::kFlush, .desired = 1});
+  const Preview preview = PreviewOf(fleet, PoolDeleted{"flush"}, kLimits);
+  EXPECT_THAT(preview.ends, ElementsAre(Flush(0), Flush(1)));
+  ASSERT_EQ(preview.moves.size(), 2u);
+  EXPECT_EQ(preview.moves[0].to, (WorkerKey{"other", 0}));
+  EXPECT_THAT(preview.notes, ElementsAre("the pool would be forgotten"));
+}
+
 TEST(PreviewTest, WhatIsSoAlreadyChangesNothing) {
   const Preview preview = PreviewOf(Settled(2, 2), PoolStarted{"flush"}, kLimits);
   EXPECT_THAT(preview.notes, ElementsAre("nothing would change"));

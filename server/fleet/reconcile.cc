@@ -89,9 +89,12 @@ void RemoveStopped(Fleet& fleet) {
     return true;
   });
   std::erase_if(fleet.pools, [&](const Pool& pool) {
-    return !pool.is_configured &&
-           std::none_of(fleet.workers.begin(), fleet.workers.end(),
-                        [&](const auto& entry) { return entry.first.pool == pool.name; });
+    const bool is_gone =
+        !pool.is_configured &&
+        std::none_of(fleet.workers.begin(), fleet.workers.end(),
+                     [&](const auto& entry) { return entry.first.pool == pool.name; });
+    if (is_gone) fleet.floors[pool.name] = pool.generations;
+    return is_gone;
   });
 }
 

@@ -43,10 +43,21 @@ struct PoolWish {
   bool operator==(const PoolWish&) const = default;
 };
 
+// Stored as numbers: values are added at the end only.
+enum class PoolRole { kIngest, kFlush };
+
+// What the record alone knows of a pool that was created through the API.
+struct CreatedPool {
+  PoolRole role = PoolRole::kIngest;
+  bool is_scaled_elsewhere = false;  // scale_owner: external
+  bool operator==(const CreatedPool&) const = default;
+};
+
 struct PoolRecord {
   PoolWish wish;
-  Sizes configured{};     // the configuration's sizes when the wish was recorded
-  uint64_t revision = 1;  // of the wish: rises with every change of it
+  Sizes configured{};                    // the configuration's sizes when the wish was recorded
+  uint64_t revision = 1;                 // of the wish: rises with every change of it
+  std::optional<CreatedPool> created{};  // empty: a pool of the configuration
   bool operator==(const PoolRecord&) const = default;
 };
 

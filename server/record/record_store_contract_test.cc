@@ -182,6 +182,14 @@ TEST_P(RecordStoreTest, KeepsAllOfAChange) {
   EXPECT_EQ(*store_->ListDeaths({}), change.deaths);
 }
 
+TEST_P(RecordStoreTest, KeepsWhatItAloneKnowsOfACreatedPool) {
+  PoolRecord pool = Pool("flush-2", 3);
+  pool.created = CreatedPool{PoolRole::kFlush, true};
+  Commit({.pools = {pool, Pool("flush", 1)}});
+  Reopen();
+  EXPECT_THAT(Load().pools, ElementsAre(Pool("flush", 1), pool));
+}
+
 TEST_P(RecordStoreTest, TheNewestWordOnAPoolCounts) {
   Commit({.pools = {Pool("flush", 2), Pool("old", 1)}});
   Commit({.pools = {Pool("flush", 5)}, .forgotten_pools = {"old"}});

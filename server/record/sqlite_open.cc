@@ -58,6 +58,12 @@ constexpr const char* kSteps[] = {
     revision INTEGER NOT NULL, desired INTEGER NOT NULL, generation INTEGER NOT NULL,
     restart INTEGER NOT NULL, only_failed INTEGER NOT NULL, max_unavailable INTEGER NOT NULL,
     replaced TEXT NOT NULL) STRICT;
+)",
+    // 4: pools created through the API.
+    R"(
+  ALTER TABLE pools ADD COLUMN is_created INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE pools ADD COLUMN role INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE pools ADD COLUMN is_scaled_elsewhere INTEGER NOT NULL DEFAULT 0;
 )"};
 static_assert(std::size(kSteps) == SqliteRecordStore::kSchemaVersion);
 

@@ -92,13 +92,16 @@ absl::StatusOr<State> SqliteRecordStore::Load() {
   state.identity = static_cast<uint64_t>(identity);
   Statement pools = database_->Prepare(
       "SELECT name, desired, min, max, state, configured_desired, configured_min,"
-      " configured_max, revision FROM pools ORDER BY name");
+      " configured_max, revision, is_created, role, is_scaled_elsewhere FROM pools"
+      " ORDER BY name");
   while (true) {
     ASSIGN_OR_RETURN(const bool has_row, pools.Step());
     if (!has_row) break;
     state.pools.push_back({{pools.Text(0), SizesAt(pools, 1), StateAt(pools, 4)},
                            SizesAt(pools, 5),
                            static_cast<uint64_t>(pools.Integer(8))});
+    if (pools.Integer(9) == 0) continue;
+    state.pools.back().created = {static_cast<PoolRole>(pools.Integer(10)), pools.Integer(11) != 0};
   }
   Statement requests = database_->Prepare(
       "SELECT id, fingerprint, time_us, pool, desired, min, max, state, etag, operation FROM "
@@ -141,11 +144,15 @@ absl::Status SqliteRecordStore::WritePools(const Change& change) {
     RETURN_IF_ERROR(database_->Prepare("DELETE FROM pools WHERE name = ?").Bind(name).Run());
   }
   for (const PoolRecord& pool : change.pools) {
-    Statement insert =
-        database_->Prepare("INSERT OR REPLACE INTO pools VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    Statement insert = database_->Prepare(
+        "INSERT OR REPLACE INTO pools(name, desired, min, max, state, configured_desired,"
+        " configured_min, configured_max, revision, is_created, role, is_scaled_elsewhere)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     Bind(insert.Bind(pool.wish.pool), pool.wish.sizes).Bind(static_cast<int>(pool.wish.state));
     Bind(insert, pool.configured).Bind(static_cast<int64_t>(pool.revision));
-    RETURN_IF_ERROR(insert.Run());
+    const CreatedPool created = pool.created.value_or(CreatedPool{});
+    insert.Bind(pool.created ? 1 : 0).Bind(static_cast<int>(created.role));
+    RETURN_IF_ERROR(insert.Bind(created.is_scaled_elsewhere ? 1 : 0).Run());
   }
   return absl::OkStatus();
 }

@@ -23,7 +23,7 @@ struct SqliteOptions {
 // Holds the lock <path>.lock for life.
 class SqliteRecordStore final : public RecordStore {
  public:
-  static constexpr int64_t kSchemaVersion = 3;
+  static constexpr int64_t kSchemaVersion = 4;
 
   // Makes folder and file if they are missing; checks that the file is ours, whole and writable.
   // All errors begin with "server.state: <path>" and say what would be right. FAILED_PRECONDITION:

@@ -109,7 +109,7 @@ TEST_F(SqliteRecordStoreTest, ANewerVersionIsRefused) {
   Fill();
   Execute("PRAGMA user_version = 99");
   ExpectRefusal(absl::StatusCode::kInvalidArgument,
-                "has schema version 99, this spillwayd knows 3: run the newer spillwayd");
+                "has schema version 99, this spillwayd knows 4: run the newer spillwayd");
 }
 
 TEST_F(SqliteRecordStoreTest, AFileOfTheFirstVersionIsBroughtUpAndKeepsWhatItHas) {
@@ -147,6 +147,7 @@ TEST_F(SqliteRecordStoreTest, AFileOfTheFirstVersionIsBroughtUpAndKeepsWhatItHas
     ASSERT_EQ(state->pools.size(), 1u);
     EXPECT_EQ(state->pools[0].wish, (PoolWish{"flush", {3, 1, 8}, WishedState::kStopped}));
     EXPECT_EQ(state->pools[0].revision, 1u);
+    EXPECT_FALSE(state->pools[0].created.has_value());
     EXPECT_EQ((*store)->ListEvents({})->at(0).sequence, 5);
     EXPECT_TRUE(state->operations.empty());
     ASSERT_EQ(state->requests.size(), 1u);

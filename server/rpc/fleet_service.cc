@@ -355,9 +355,6 @@ grpc::ServerUnaryReactor* FleetService::ChangeNamed(Context* context, const Requ
 grpc::ServerUnaryReactor* FleetService::Change(Context* context,
                                                const google::protobuf::Message& request,
                                                Origin origin, Perform perform, v1::Pool* response) {
-  if (const absl::Status status = CheckRequestId(origin.request_id); !status.ok()) {
-    return Finish(context, status);
-  }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // `response` and `reactor` live until Finish.
   PoolDone done = [this, reactor, response](absl::StatusOr<PoolView> pool) {
@@ -372,9 +369,6 @@ grpc::ServerUnaryReactor* FleetService::Change(Context* context,
                                                const google::protobuf::Message& request,
                                                Origin origin, Perform perform,
                                                v1::Operation* response) {
-  if (const absl::Status status = CheckRequestId(origin.request_id); !status.ok()) {
-    return Finish(context, status);
-  }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // `response` and `reactor` live until Finish.
   PoolDone done = [this, reactor, response](absl::StatusOr<PoolView> pool) {
@@ -387,6 +381,9 @@ grpc::ServerUnaryReactor* FleetService::Change(Context* context,
 
 void FleetService::Run(const Context& context, const google::protobuf::Message& request,
                        Origin origin, Perform perform, PoolDone answer) {
+  if (const absl::Status status = CheckRequestId(origin.request_id); !status.ok()) {
+    return answer(status);
+  }
   origin.actor = ActorOf(context);
   origin.fingerprint = absl::StrCat(request.GetTypeName(), "\n", request.SerializeAsString());
   // A question may be asked again and answered otherwise.

@@ -31,6 +31,12 @@ class FleetService final : public v1::FleetService::CallbackService {
   Unary* GetPool(Context* context, const v1::GetPoolRequest* request, v1::Pool* response) override;
   Unary* ListPools(Context* context, const v1::ListPoolsRequest* request,
                    v1::ListPoolsResponse* response) override;
+  Unary* CreatePool(Context* context, const v1::CreatePoolRequest* request,
+                    v1::Operation* response) override;
+  Unary* UpdatePool(Context* context, const v1::UpdatePoolRequest* request,
+                    v1::Operation* response) override;
+  Unary* DeletePool(Context* context, const v1::DeletePoolRequest* request,
+                    v1::Operation* response) override;
   Unary* StartPool(Context* context, const v1::StartPoolRequest* request,
                    v1::Operation* response) override;
   Unary* StopPool(Context* context, const v1::StopPoolRequest* request,

@@ -26,6 +26,12 @@ v1::OperationKind ToProto(fleet::OperationKind kind) {
       return v1::OPERATION_KIND_RESTART_WORKER;
     case fleet::OperationKind::kDrainPool:
       return v1::OPERATION_KIND_DRAIN_POOL;
+    case fleet::OperationKind::kCreatePool:
+      return v1::OPERATION_KIND_CREATE_POOL;
+    case fleet::OperationKind::kUpdatePool:
+      return v1::OPERATION_KIND_UPDATE_POOL;
+    case fleet::OperationKind::kDeletePool:
+      return v1::OPERATION_KIND_DELETE_POOL;
   }
   return v1::OPERATION_KIND_UNSPECIFIED;
 }

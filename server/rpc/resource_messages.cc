@@ -185,6 +185,7 @@ v1::Pool ToMessage(const supervisor::PoolView& pool, Instant now) {
   if (pool.restart) *message.mutable_restart() = RestartMessage(*pool.restart);
   message.set_paused(pool.paused);
   if (pool.drain) *message.mutable_drain() = DrainMessage(*pool.drain, pool.drain_deadline);
+  message.set_origin(pool.is_created ? v1::POOL_ORIGIN_API : v1::POOL_ORIGIN_CONFIGURATION);
   return message;
 }
 

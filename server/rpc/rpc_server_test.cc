@@ -132,6 +132,36 @@ TEST_F(RpcServerTest, AnswersAnAuditOfTheShardThatIsNamed) {
   EXPECT_EQ(ReasonOf(fleet_stub_->Audit(&second, request, &answer)), "INVALID_NAME");
 }
 
+TEST_F(RpcServerTest, PoolsAreMadeChangedAndDeletedAsOperations) {
+  Start();
+  grpc::ClientContext contexts[5];
+  v1::CreatePoolRequest create;
+  create.set_pool_id("flush-2");
+  v1::Operation answer;
+  EXPECT_EQ(ReasonOf(fleet_stub_->CreatePool(&contexts[0], create, &answer)), "OUT_OF_RANGE");
+  create.mutable_pool()->set_role(v1::ROLE_FLUSH);
+  ASSERT_TRUE(fleet_stub_->CreatePool(&contexts[1], create, &answer).ok());
+  EXPECT_EQ(answer.kind(), v1::OPERATION_KIND_CREATE_POOL);
+  EXPECT_EQ(answer.target(), "pools/flush-2");
+  EXPECT_EQ(answer.pool().origin(), v1::POOL_ORIGIN_API);
+  v1::UpdatePoolRequest update;
+  update.mutable_pool()->set_name("pools/flush");
+  update.mutable_pool()->set_desired(4);
+  update.mutable_update_mask()->add_paths("desired");
+  update.set_validate_only(true);
+  ASSERT_TRUE(fleet_stub_->UpdatePool(&contexts[2], update, &answer).ok());
+  EXPECT_EQ(answer.pool().desired(), 4);
+  EXPECT_EQ(answer.name(), "") << "nothing was begun";
+  v1::DeletePoolRequest remove;
+  remove.set_name("flush");
+  EXPECT_EQ(ReasonOf(fleet_stub_->DeletePool(&contexts[3], remove, &answer)), "INVALID_NAME");
+  remove.set_name("pools/flush");
+  ASSERT_TRUE(fleet_stub_->DeletePool(&contexts[4], remove, &answer).ok());
+  EXPECT_EQ(answer.kind(), v1::OPERATION_KIND_DELETE_POOL);
+  EXPECT_EQ(fleet_.verbs(),
+            (std::vector<std::string>{"create flush-2", "would update flush", "delete flush"}));
+}
+
 TEST_F(RpcServerTest, DrainsWithinTheTimeThatIsGivenOrTwoMinutes) {
   Start();
   v1::DrainPoolRequest request;

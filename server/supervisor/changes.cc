@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "server/supervisor/core.h"
 #include "server/supervisor/recorded_pools.h"
 
@@ -144,11 +145,12 @@ void Supervisor::Core::TakeNext() {
 }
 
 void Supervisor::Core::AnswerPreview(Wanted wanted, const fleet::Event& event) const {
-  const fleet::Pool& pool = *fleet::FindPool(fleet_, wanted.pool);
+  const fleet::Pool pool = PoolBefore(wanted, event);
   PoolView view = ToView(fleet::Wished(pool, event), fleet_, Around());
   view.etag = EtagOf(pool, etag_salt_);
   view.operation = operations_.View(wanted.cancels);  // null unless it is one that is known
-  view.preview = std::make_shared<const fleet::Preview>(fleet::PreviewOf(fleet_, event, limits_));
+  fleet::Preview preview = fleet::PreviewOf(fleet_, event, limits_);
+  view.preview = std::make_shared<const fleet::Preview>(std::move(preview));
   wanted.done(std::move(view));
 }
 
@@ -157,6 +159,8 @@ absl::StatusOr<fleet::Event> Supervisor::Core::Plan(Wanted& wanted) const {
     if (absl::Status status = FindOwner(wanted); !status.ok()) return status;
     return *wanted.verb;
   }
+  if (wanted.creation) return PlanCreation(*wanted.creation);
+  if (wanted.cancels != 0) RETURN_IF_ERROR(CheckCancel(wanted.cancels));
   const absl::StatusOr<const fleet::Pool*> pool = FindPool(wanted.pool);
   if (!pool.ok()) return pool.status();
   const std::string& etag = wanted.origin.etag;
@@ -166,6 +170,8 @@ absl::StatusOr<fleet::Event> Supervisor::Core::Plan(Wanted& wanted) const {
         absl::StrCat(fleet::PoolName(wanted.pool), ": has changed meanwhile; read it again"));
   }
   if (wanted.cancels != 0) return PlanCancel(wanted, **pool);
+  if (wanted.update) return PlanUpdate(*wanted.update, **pool);
+  if (wanted.deletion) return PlanDeletion(*wanted.deletion, **pool);
   if (wanted.verb) {
     if (absl::Status status = CheckVerb(wanted, **pool); !status.ok()) return status;
     return *wanted.verb;
@@ -192,13 +198,17 @@ void Supervisor::Core::Refuse(Wanted wanted, const absl::Status& status) {
 }
 
 record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Event& event) const {
-  const fleet::Pool& pool = *fleet::FindPool(fleet_, wanted.pool);
+  const fleet::Pool pool = PoolBefore(wanted, event);
   const fleet::Pool wished = fleet::Wished(pool, event);
   const WallTime now = parts_.clock.Wall();
   record::Change change;
-  change.pools.push_back({WishOf(wished), {}, wished.revision});
-  for (const config::Pool& configured : config_.pools) {
-    if (configured.name == pool.name) change.pools[0].configured = ConfiguredSizes(configured);
+  if (wanted.deletion) {
+    change.forgotten_pools.push_back(pool.name);
+  } else {
+    change.pools.push_back(RecordOf(wished));
+    for (const config::Pool& configured : config_.pools) {
+      if (configured.name == pool.name) change.pools[0].configured = ConfiguredSizes(configured);
+    }
   }
   if (!wanted.origin.request_id.empty()) {
     change.request = {wanted.origin.request_id, wanted.origin.fingerprint,  now,
@@ -210,8 +220,8 @@ record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Eve
   entry.action = wanted.action;
   entry.target = TargetOf(wanted);
   entry.detail = wanted.detail;
-  entry.before = WishText(pool);
-  entry.after = WishText(wished);
+  if (!wanted.creation) entry.before = WishText(pool);
+  if (!wanted.deletion) entry.after = WishText(wished);
   entry.outcome = "OK";
   change.events.push_back(std::move(entry));
   change.operations = wanted.operations;
@@ -254,12 +264,14 @@ void Supervisor::Core::OnRecorded(Wanted wanted, fleet::Event event, const absl:
 void Supervisor::Core::Finish(Wanted wanted, fleet::Event event) {
   for (const record::Operation& operation : wanted.operations) operations_.Put(operation);
   if (!wanted.operations.empty()) MarkChanged();
+  std::optional<PoolView> view;
+  if (wanted.deletion) view = ToView(*fleet::FindPool(fleet_, wanted.pool), fleet_, Around());
   Apply(std::move(event));
   AnswerWaits();
   PublishNow();
-  PoolView view = ToView(*fleet::FindPool(fleet_, wanted.pool), fleet_, Around());
-  view.operation = operations_.View(wanted.number);
-  wanted.done(std::move(view));
+  if (!view) view = ToView(*fleet::FindPool(fleet_, wanted.pool), fleet_, Around());
+  view->operation = operations_.View(wanted.number);
+  wanted.done(*std::move(view));
 }
 
 void Supervisor::Core::Journal(record::Event event) {

@@ -52,6 +52,7 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       log_timer_(parts.loop, [this] { RetryLogs(); }),
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
+  for (const record::PoolRecord& record : parts.created) fleet_.pools.push_back(PoolOf(record));
   for (const record::PoolWish& wish : parts.wishes) {
     for (fleet::Pool& pool : fleet_.pools) {
       if (pool.name != wish.pool) continue;

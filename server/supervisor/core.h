@@ -25,7 +25,9 @@ inline constexpr Duration kDiscoveryTimeout = std::chrono::seconds(2);
 // Reports that come within this time are one event (fleet::Together); whatever else comes takes
 // those that wait before itself.
 inline constexpr Duration kReportGathering = std::chrono::milliseconds(20);
-inline constexpr int32_t kMaxWorkers = 1000;        // of a pool
+inline constexpr int32_t kMaxWorkers = 1000;  // of a pool
+inline constexpr size_t kMaxPools = 100;
+inline constexpr int32_t kDefaultMax = 8;           // of a created pool, unless more are desired
 inline constexpr size_t kMaxWaitingChanges = 1000;  // more are refused
 inline constexpr size_t kMaxLogReaders = 64;
 inline constexpr size_t kMaxOperationWaits = 1000;
@@ -52,6 +54,9 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void RestartShard(ShardId shard, Origin origin, PoolDone done);
   void CancelOperation(int64_t number, Origin origin, PoolDone done);
   void WaitOperation(int64_t number, Duration timeout, OperationDone done);
+  void CreatePool(PoolCreation creation, PoolDone done);
+  void UpdatePool(PoolUpdate update, PoolDone done);
+  void DeletePool(PoolDeletion deletion, PoolDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);
   void CaptureStacks(const fleet::WorkerKey& worker, CaptureDone done);
   void ReadLog(LogQuery query, LogDone done);
@@ -81,7 +86,10 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   struct Wanted {
     const char* action = "";  // "ResizePool"
     std::string pool;
-    std::optional<ResizeRequest> resize{};  // else:
+    std::optional<ResizeRequest> resize{};  // one of these
+    std::optional<PoolCreation> creation{};
+    std::optional<PoolUpdate> update{};
+    std::optional<PoolDeletion> deletion{};
     std::optional<fleet::Event> verb{};
     std::optional<fleet::WorkerKey> worker{};  // the verb is about this one of the pool
     std::optional<ShardId> shard{};            // or about this one; `pool` is an owner's
@@ -99,7 +107,16 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   absl::StatusOr<fleet::Event> Plan(Wanted& wanted) const;
   // The pool of a worker that has the shard, and who they are.
   absl::Status FindOwner(Wanted& wanted) const;
+  absl::StatusOr<fleet::Event> PlanCreation(const PoolCreation& creation) const;
+  absl::StatusOr<fleet::Event> PlanUpdate(const PoolUpdate& update, const fleet::Pool& pool) const;
+  absl::Status CheckOwnerChange(const fleet::PoolWritten& written, const fleet::Pool& pool) const;
+  absl::StatusOr<fleet::Event> PlanDeletion(const PoolDeletion& deletion,
+                                            const fleet::Pool& pool) const;
+  // The pool that the event is about, as it is, or as new as it would be.
+  fleet::Pool PoolBefore(const Wanted& wanted, const fleet::Event& event) const;
+  static absl::Status CheckSizes(int32_t desired, int32_t min, int32_t max);
   absl::Status CheckVerb(const Wanted& wanted, const fleet::Pool& pool) const;
+  absl::Status CheckCancel(int64_t number) const;  // that it is there and can be cancelled
   absl::StatusOr<fleet::Event> PlanCancel(const Wanted& wanted, const fleet::Pool& pool) const;
   void Draft(Wanted& wanted, const fleet::Event& event) const;  // the operation that it begins
   void AnswerPreview(Wanted wanted, const fleet::Event& event) const;

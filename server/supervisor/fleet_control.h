@@ -39,6 +39,32 @@ struct RestartRequest {
   Origin origin{};
 };
 
+// What is wished for a pool: what is not given stays as it is, or begins with the defaults.
+struct PoolWishes {
+  std::optional<int32_t> desired{}, min{}, max{};
+  std::optional<fleet::PoolState> state{};
+  std::optional<config::ScaleOwner> scale_owner{};
+};
+
+struct PoolCreation {
+  std::string pool;  // "flush-2"
+  wire::Role role = wire::Role::kIngest;
+  PoolWishes wishes{};
+  Origin origin{};
+};
+
+struct PoolUpdate {
+  std::string pool;
+  PoolWishes wishes{};
+  Origin origin{};
+};
+
+struct PoolDeletion {
+  std::string pool;
+  bool force = false;  // also with workers: they drain and end
+  Origin origin{};
+};
+
 // Changes that take time (all but Pause and Resume) begin an operation: `operation` in the answer.
 // One that only asks changes nothing and answers with the pool as it would be, and `preview`.
 // The pool as it is wished for now (observed follows later), or why not; a Snapshot taken after the
@@ -97,11 +123,21 @@ class FleetControl {
   virtual void RestartShard(ShardId shard, Origin origin, PoolDone done) = 0;
   // Puts the wish back as it was before the operation, or asks no more workers to restart (those
   // that were asked go on). NOT_FOUND / OPERATION_NOT_FOUND; FAILED_PRECONDITION / OPERATION_ENDED,
-  // NOT_CANCELLABLE (a worker that ends already), WISH_CHANGED (by somebody else since).
+  // NOT_CANCELLABLE (a worker that ends already, a pool that is made or deleted), WISH_CHANGED (by
+  // somebody else since).
   virtual void CancelOperation(int64_t number, Origin origin, PoolDone done) = 0;
   // Answers when the operation has ended, or at the timeout (kLongestOperationWait at most) with
   // how it is then. NOT_FOUND / OPERATION_NOT_FOUND; RESOURCE_EXHAUSTED / TOO_MANY_WAITS.
   virtual void WaitOperation(int64_t number, Duration timeout, OperationDone done) = 0;
+  // Makes a pool beside the configuration's. ALREADY_EXISTS / POOL_EXISTS; INVALID_ARGUMENT /
+  // OUT_OF_RANGE, INVALID_NAME; RESOURCE_EXHAUSTED / TOO_MANY_POOLS.
+  virtual void CreatePool(PoolCreation creation, PoolDone done) = 0;
+  // NOT_FOUND / POOL_NOT_FOUND; INVALID_ARGUMENT / OUT_OF_RANGE; FAILED_PRECONDITION /
+  // EXTERNALLY_SCALED, POOL_CONFIGURED.
+  virtual void UpdatePool(PoolUpdate update, PoolDone done) = 0;
+  // Answers with the pool as it was. NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION /
+  // POOL_CONFIGURED, POOL_NOT_EMPTY.
+  virtual void DeletePool(PoolDeletion deletion, PoolDone done) = 0;
   // Walks one shard, or all, and compares with the counters; answers on the loop's thread, which
   // may take minutes. What could not be told is in the answer. NOT_FOUND / SHARD_NOT_FOUND;
   // UNAVAILABLE / SHARDS_UNKNOWN (none are known yet); RESOURCE_EXHAUSTED / TOO_MANY_AUDITS.

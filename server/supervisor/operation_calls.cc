@@ -28,7 +28,7 @@ void Supervisor::Core::Draft(Wanted& wanted, const fleet::Event& event) const {
   }
   const std::optional<fleet::OperationGoal> goal = fleet::GoalOf(fleet_, event);
   if (!goal) return;
-  fleet::Pool pool = *fleet::FindPool(fleet_, wanted.pool);
+  fleet::Pool pool = PoolBefore(wanted, event);
   record::Operation operation = operations_.Draft(*goal);
   operation.actor = wanted.origin.actor;
   operation.begun = now;
@@ -47,20 +47,29 @@ void Supervisor::Core::Draft(Wanted& wanted, const fleet::Event& event) const {
   wanted.operations.push_back(std::move(operation));
 }
 
-absl::StatusOr<fleet::Event> Supervisor::Core::PlanCancel(const Wanted& wanted,
-                                                          const fleet::Pool& pool) const {
-  const record::Operation* operation = operations_.Find(wanted.cancels);
-  if (operation == nullptr) return OperationNotFound(wanted.cancels);
-  const std::string name = OperationName(wanted.cancels);
+absl::Status Supervisor::Core::CheckCancel(int64_t number) const {
+  const record::Operation* operation = operations_.Find(number);
+  if (operation == nullptr) return OperationNotFound(number);
+  const std::string name = OperationName(number);
   if (!IsRunning(*operation)) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "OPERATION_ENDED",
                    absl::StrCat(name, ": has ended already"));
   }
+  const char* why = nullptr;
   const auto kind = static_cast<fleet::OperationKind>(operation->kind);
-  if (kind == fleet::OperationKind::kRestartWorker) {
-    return Refusal(absl::StatusCode::kFailedPrecondition, "NOT_CANCELLABLE",
-                   absl::StrCat(name, ": the worker has been told to end already"));
-  }
+  if (kind == fleet::OperationKind::kRestartWorker) why = "the worker has been told to end already";
+  if (kind == fleet::OperationKind::kCreatePool) why = "the pool is there already; delete it";
+  if (kind == fleet::OperationKind::kDeletePool) why = "the pool is forgotten already";
+  if (why == nullptr) return absl::OkStatus();
+  return Refusal(absl::StatusCode::kFailedPrecondition, "NOT_CANCELLABLE",
+                 absl::StrCat(name, ": ", why));
+}
+
+absl::StatusOr<fleet::Event> Supervisor::Core::PlanCancel(const Wanted& wanted,
+                                                          const fleet::Pool& pool) const {
+  const record::Operation* operation = operations_.Find(wanted.cancels);
+  const std::string name = OperationName(wanted.cancels);
+  const auto kind = static_cast<fleet::OperationKind>(operation->kind);
   if (kind == fleet::OperationKind::kRestartPool) return fleet::RestartCancelled{pool.name};
   if (pool.revision != operation->revision) {
     return Refusal(absl::StatusCode::kFailedPrecondition, "WISH_CHANGED",

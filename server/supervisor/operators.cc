@@ -25,15 +25,18 @@ absl::Status Supervisor::Core::CheckResize(const ResizeRequest& request,
                    absl::StrCat(name, ": its size is decided elsewhere (scale_owner: external)"));
   }
   const int32_t min = request.min.value_or(pool.min), max = request.max.value_or(pool.max);
+  return CheckSizes(request.desired, min, max);
+}
+
+absl::Status Supervisor::Core::CheckSizes(int32_t desired, int32_t min, int32_t max) {
   if (min < 0 || max > kMaxWorkers || min > max) {
     return Refusal(
         absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
         absl::StrCat("min: ", min, ", max: ", max, ": expected 0 <= min <= max <= ", kMaxWorkers));
   }
-  if (request.desired < min || request.desired > max) {
-    return Refusal(
-        absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
-        absl::StrCat("desired: ", request.desired, ": expected from ", min, " to ", max));
+  if (desired < min || desired > max) {
+    return Refusal(absl::StatusCode::kInvalidArgument, "OUT_OF_RANGE",
+                   absl::StrCat("desired: ", desired, ": expected from ", min, " to ", max));
   }
   return absl::OkStatus();
 }

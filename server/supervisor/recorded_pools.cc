@@ -88,6 +88,32 @@ PoolWish WishOf(const fleet::Pool& pool) {
   return {pool.name, {pool.desired, pool.min, pool.max}, StateOf(pool.state)};
 }
 
+PoolRecord RecordOf(const fleet::Pool& pool) {
+  PoolRecord record{WishOf(pool), {}, pool.revision};
+  if (!pool.is_created) return record;
+  record.created = record::CreatedPool{
+      pool.role == wire::Role::kFlush ? record::PoolRole::kFlush : record::PoolRole::kIngest,
+      pool.scale_owner == config::ScaleOwner::kExternal};
+  return record;
+}
+
+fleet::Pool PoolOf(const PoolRecord& record) {
+  const record::CreatedPool created = record.created.value_or(record::CreatedPool{});
+  const Sizes& sizes = record.wish.sizes;
+  return {
+      .name = record.wish.pool,
+      .role = created.role == record::PoolRole::kFlush ? wire::Role::kFlush : wire::Role::kIngest,
+      .desired = sizes.desired,
+      .min = sizes.min,
+      .max = sizes.max,
+      .scale_owner = created.is_scaled_elsewhere ? config::ScaleOwner::kExternal
+                                                 : config::ScaleOwner::kSpillway,
+      .state = StateOf(record.wish.state),
+      .is_created = true,
+      .is_state_said = true,
+      .revision = record.revision};
+}
+
 static std::string WishText(const Sizes& sizes, fleet::PoolState state) {
   return absl::StrCat("desired ", sizes.desired, ", min ", sizes.min, ", max ", sizes.max, ", ",
                       fleet::StateName(state));
@@ -112,7 +138,7 @@ RestoredPools RestorePools(const std::vector<config::Pool>& configured,
       wish.state = found->second.wish.state;
       revision = found->second.revision;
       if (pool.scale_owner == config::ScaleOwner::kSpillway) {
-        wish.sizes = Mixed(wish.sizes, found->second);
+        if (!found->second.created) wish.sizes = Mixed(wish.sizes, found->second);
       } else {
         found->second.wish.sizes = wish.sizes;  // how many were there is nobody's wish
         // Workers that somebody else starts cannot be stopped.
@@ -130,6 +156,10 @@ RestoredPools RestorePools(const std::vector<config::Pool>& configured,
     restored.wishes.push_back(std::move(wish));
   }
   for (const auto& [name, record] : known) {
+    if (record.created) {
+      restored.created.push_back(record);
+      continue;
+    }
     restored.change.forgotten_pools.push_back(name);
     restored.change.events.push_back(Forgotten(record.wish, now));
   }

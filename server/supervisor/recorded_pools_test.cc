@@ -77,6 +77,25 @@ TEST(RestorePoolsTest, TheRevisionOfAWishIsTheRecordsAndRisesWhenTheFileChangesI
   EXPECT_EQ(changed.change.pools[0].revision, 8u);
 }
 
+TEST(RestorePoolsTest, ACreatedPoolStaysWithoutAWordOfTheFile) {
+  PoolRecord created{{"flush-2", {3, 1, 8}}, {}, 9};
+  created.created = record::CreatedPool{record::PoolRole::kFlush, false};
+  const RestoredPools restored = RestorePools({Configured({1, 1, 8})}, {created}, kNow);
+  EXPECT_THAT(restored.created, ElementsAre(created));
+  EXPECT_THAT(restored.change.forgotten_pools, IsEmpty());
+  EXPECT_EQ(RecordOf(PoolOf(created)), created);
+}
+
+TEST(RestorePoolsTest, ACreatedPoolThatTheFileNamesNowIsTheFiles) {
+  PoolRecord created{{"flush", {3, 1, 8}, WishedState::kPaused}, {}, 9};
+  created.created = record::CreatedPool{record::PoolRole::kFlush, true};
+  const RestoredPools restored = RestorePools({Configured({1, 1, 4})}, {created}, kNow);
+  EXPECT_THAT(restored.created, IsEmpty());
+  EXPECT_THAT(restored.change.pools,
+              ElementsAre(PoolRecord{{"flush", {1, 1, 4}, WishedState::kPaused}, {1, 1, 4}, 10}));
+  EXPECT_EQ(restored.change.events.size(), 1u);
+}
+
 TEST(RestorePoolsTest, WhatIsScaledElsewhereHasTheFilesSizes) {
   const PoolRecord known{{"flush", {7, 1, 8}}, {1, 1, 8}};
   const RestoredPools restored =

@@ -9,6 +9,15 @@ bool IsReady(const FleetSnapshot& snapshot) {
                      [](const Check& check) { return check.ok; });
 }
 
+std::string LossOf(const FleetSnapshot& snapshot, const PoolView& deleted) {
+  for (const PoolView& pool : snapshot.pools) {
+    if (pool.name != deleted.name && pool.role == deleted.role && pool.is_configured) return "";
+  }
+  return deleted.role == wire::Role::kFlush
+             ? "it is the last flush pool: nothing leaves Redis until there is another"
+             : "it is the last ingest pool: nothing is read until there is another";
+}
+
 const PoolView* FindPool(const FleetSnapshot& snapshot, absl::string_view name) {
   for (const PoolView& pool : snapshot.pools) {
     if (pool.name == name) return &pool;

@@ -54,6 +54,8 @@ struct PoolView {
   int32_t ready = 0;     // READY and healthy
   int32_t paused = 0;    // workers whose newest report says that they take nothing new
   config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
+  bool is_created = false;                      // through the API; false: the configuration's
+  bool is_configured = true;                    // false: goes away with its workers
   std::string etag;                             // changes with every change of the wish
   HealthView health;                            // the worst of its workers'
   std::optional<fleet::PoolDrain> drain{};      // the last one, under way or not
@@ -127,7 +129,7 @@ struct FleetSnapshot {
   WallTime time;
   Instant at;
   bool is_stopping = false;         // the server is going away
-  std::vector<PoolView> pools;      // in the order of the configuration
+  std::vector<PoolView> pools;      // in the order of the configuration, then as created
   std::vector<WorkerView> workers;  // by pool, then slot
   std::vector<ShardView> shards;    // by number
   std::vector<Check> checks;
@@ -140,6 +142,9 @@ using SnapshotPtr = std::shared_ptr<const FleetSnapshot>;
 
 // All checks hold.
 bool IsReady(const FleetSnapshot& snapshot);
+
+// What nobody does once `deleted` is gone, for a person; empty: another pool does it.
+std::string LossOf(const FleetSnapshot& snapshot, const PoolView& deleted);
 
 // Null if there is none of that name (without "pools/").
 const PoolView* FindPool(const FleetSnapshot& snapshot, absl::string_view name);

@@ -261,6 +261,8 @@ PoolView ToView(const fleet::Pool& pool, const fleet::Fleet& fleet, const Surrou
     view.paused += worker.report != nullptr && worker.report->is_paused ? 1 : 0;
   }
   view.scale_owner = pool.scale_owner;
+  view.is_created = pool.is_created;
+  view.is_configured = pool.is_configured;
   view.etag = EtagOf(pool, around.etag_salt);
   view.health = WorstHealth(pool, fleet, around);
   view.restart = pool.restart;

@@ -107,6 +107,26 @@ void Supervisor::WaitOperation(int64_t number, Duration timeout, OperationDone d
   });
 }
 
+void Supervisor::CreatePool(PoolCreation creation, PoolDone done) {
+  core_->loop().Post(
+      [core = core_, creation = std::move(creation), done = std::move(done)]() mutable {
+        core->CreatePool(std::move(creation), std::move(done));
+      });
+}
+
+void Supervisor::UpdatePool(PoolUpdate update, PoolDone done) {
+  core_->loop().Post([core = core_, update = std::move(update), done = std::move(done)]() mutable {
+    core->UpdatePool(std::move(update), std::move(done));
+  });
+}
+
+void Supervisor::DeletePool(PoolDeletion deletion, PoolDone done) {
+  core_->loop().Post(
+      [core = core_, deletion = std::move(deletion), done = std::move(done)]() mutable {
+        core->DeletePool(std::move(deletion), std::move(done));
+      });
+}
+
 void Supervisor::Audit(std::optional<ShardId> shard, AuditDone done) {
   core_->loop().Post([core = core_, shard, done = std::move(done)]() mutable {
     core->Audit(shard, std::move(done));

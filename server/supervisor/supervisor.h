@@ -41,6 +41,7 @@ struct Parts {
   // and are told from those of another record by this: both make an etag.
   uint64_t record_identity = 0;
   std::vector<record::Operation> operations{};  // of earlier servers: those that run go on
+  std::vector<record::PoolRecord> created{};    // pools beside those of the configuration
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and
@@ -73,6 +74,9 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void RestartShard(ShardId shard, Origin origin, PoolDone done) override;
   void CancelOperation(int64_t number, Origin origin, PoolDone done) override;
   void WaitOperation(int64_t number, Duration timeout, OperationDone done) override;
+  void CreatePool(PoolCreation creation, PoolDone done) override;
+  void UpdatePool(PoolUpdate update, PoolDone done) override;
+  void DeletePool(PoolDeletion deletion, PoolDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;
   void CaptureStacks(fleet::WorkerKey worker, CaptureDone done) override;
   void ReadLog(LogQuery query, LogDone done) override;

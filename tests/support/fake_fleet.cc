@@ -312,6 +312,41 @@ void FakeFleet::RestartShard(ShardId shard, supervisor::Origin, supervisor::Pool
   done(Present("flush"));
 }
 
+namespace {
+
+supervisor::PoolView With(supervisor::PoolView pool, const supervisor::PoolWishes& wishes) {
+  pool.desired = wishes.desired.value_or(pool.desired);
+  pool.min = wishes.min.value_or(pool.min);
+  pool.max = wishes.max.value_or(pool.max);
+  pool.state = wishes.state.value_or(pool.state);
+  pool.scale_owner = wishes.scale_owner.value_or(pool.scale_owner);
+  return pool;
+}
+
+}  // namespace
+
+void FakeFleet::CreatePool(supervisor::PoolCreation creation, supervisor::PoolDone done) {
+  Remember((creation.origin.validate_only ? "would create " : "create ") + creation.pool);
+  supervisor::PoolView pool;
+  pool.name = creation.pool;
+  pool.role = creation.role;
+  pool.is_created = true;
+  done(WithOperation(With(std::move(pool), creation.wishes), creation.origin,
+                     fleet::OperationKind::kCreatePool));
+}
+
+void FakeFleet::UpdatePool(supervisor::PoolUpdate update, supervisor::PoolDone done) {
+  Remember((update.origin.validate_only ? "would update " : "update ") + update.pool);
+  ChangeResult pool = Present(update.pool);
+  if (pool.ok()) pool = With(*std::move(pool), update.wishes);
+  done(WithOperation(std::move(pool), update.origin, fleet::OperationKind::kUpdatePool));
+}
+
+void FakeFleet::DeletePool(supervisor::PoolDeletion deletion, supervisor::PoolDone done) {
+  Remember((deletion.origin.validate_only ? "would delete " : "delete ") + deletion.pool);
+  done(WithOperation(Present(deletion.pool), deletion.origin, fleet::OperationKind::kDeletePool));
+}
+
 void FakeFleet::Remember(const std::string& verb) {
   MutexLock lock(&mutex_);
   ++changes_;

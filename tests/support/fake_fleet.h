@@ -84,6 +84,10 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void WaitOperation(int64_t number, Duration timeout, supervisor::OperationDone done) override;
   void CancelOperation(int64_t number, supervisor::Origin origin,
                        supervisor::PoolDone done) override;
+  // Answer with the pool as it is wished for, and remember: "create flush-2", "update", "delete".
+  void CreatePool(supervisor::PoolCreation creation, supervisor::PoolDone done) override;
+  void UpdatePool(supervisor::PoolUpdate update, supervisor::PoolDone done) override;
+  void DeletePool(supervisor::PoolDeletion deletion, supervisor::PoolDone done) override;
   void Audit(std::optional<ShardId> shard, supervisor::AuditDone done) override;
   void CaptureStacks(fleet::WorkerKey worker, supervisor::CaptureDone done) override;
   void ReadLog(supervisor::LogQuery query, supervisor::LogDone done) override;
