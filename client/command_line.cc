@@ -54,6 +54,7 @@ class Parser {
     AddStartAndStop();
     AddResize();
     AddRestart();
+    AddApply();
     AddWait();
     AddOperations();
     AddAudit();
@@ -167,6 +168,26 @@ class Parser {
         "  spillway resize flush 12 --max 16 --dry-run\n");
     app->callback([this] {
       verb_ = [this](Session& session) { return ResizePool(session, resize_, waiting_); };
+    });
+  }
+
+  void AddApply() {
+    CLI::App* app = app_.add_subcommand("apply", "Make the pools what a file says");
+    app->add_option("-f,--file", apply_.file, "YAML with the list `pools`, as in the configuration")
+        ->required();
+    app->add_flag("--prune", apply_.prune,
+                  "Delete pools that were made this way and are not in the file");
+    AddWaiting(*app);
+    app->footer(
+        "Pools that are not there are created; of those that are, only what the file gives is\n"
+        "changed. Lines begin with + (created), ~ (changed), - (deleted) or a blank. If the "
+        "server\n"
+        "would refuse one change, none is done.\n\n"
+        "Examples:\n"
+        "  spillway apply -f pools.yaml --dry-run\n"
+        "  spillway apply -f pools.yaml --prune --wait --timeout 2m\n");
+    app->callback([this] {
+      verb_ = [this](Session& session) { return ApplyPools(session, apply_, waiting_); };
     });
   }
 
@@ -343,6 +364,7 @@ class Parser {
   std::string name_;
   Resize resize_;
   Restart restart_;
+  Apply apply_;
   LogReading log_reading_;
   Waiting waiting_;
   Goal::Kind goal_ = Goal::Kind::kHealthy;

@@ -312,6 +312,18 @@ Answer<grpc::health::v1::HealthCheckResponse> ControlClient::CheckHealth(
   return Call(*health_, &grpc::health::v1::Health::Stub::Check, request, server_);
 }
 
+Answer<v1::Operation> ControlClient::CreatePool(v1::CreatePoolRequest request) {
+  return Change(*fleet_, &v1::FleetService::Stub::CreatePool, std::move(request), server_);
+}
+
+Answer<v1::Operation> ControlClient::UpdatePool(v1::UpdatePoolRequest request) {
+  return Change(*fleet_, &v1::FleetService::Stub::UpdatePool, std::move(request), server_);
+}
+
+Answer<v1::Operation> ControlClient::DeletePool(v1::DeletePoolRequest request) {
+  return Change(*fleet_, &v1::FleetService::Stub::DeletePool, std::move(request), server_);
+}
+
 Answer<v1::Operation> ControlClient::StartPool(const std::string& name, bool dry_run) {
   v1::StartPoolRequest request;
   request.set_name(name);

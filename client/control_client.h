@@ -68,6 +68,9 @@ class ControlClient {
 
   // Changes are sent again once, under the same request id, if the connection breaks. `dry_run`:
   // only asks what would be.
+  Answer<v1::Operation> CreatePool(v1::CreatePoolRequest request);
+  Answer<v1::Operation> UpdatePool(v1::UpdatePoolRequest request);
+  Answer<v1::Operation> DeletePool(v1::DeletePoolRequest request);
   Answer<v1::Operation> StartPool(const std::string& name, bool dry_run);
   Answer<v1::Operation> StopPool(const std::string& name, bool dry_run);
   Answer<v1::Pool> PausePool(const std::string& name, bool dry_run);

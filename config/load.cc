@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -77,26 +78,54 @@ std::string Shown(const YAML::Node& node) {
 // Reads one YAML document into a Config, noting every problem on the way.
 class FileReader {
  public:
-  FileReader(Config& config, Problems& problems) : config_(config), problems_(problems) {}
+  // What a pool gives, beginning in which line.
+  struct Given {
+    int line = 0;
+    std::set<std::string> keys;
+  };
+  // `option` names the file in its problems.
+  FileReader(const char* option, Config& config, Problems& problems)
+      : option_(option), config_(config), problems_(problems) {}
 
   void Read(const std::string& file) {
-    YAML::Node document;
-    try {
-      document = YAML::LoadFile(file);
-    } catch (const YAML::BadFile&) {
-      problems_.push_back({"--config", file, "a readable YAML file"});
-      return;
-    } catch (const YAML::Exception& error) {
-      problems_.push_back({"--config", file,
-                           absl::StrCat("valid YAML; line ", error.mark.line + 1, ", column ",
-                                        error.mark.column + 1, ": ", error.msg)});
-      return;
-    }
+    const YAML::Node document = Parse(file);
     if (document.IsNull()) return;
     ReadMap(Keys(), document, "", "", config_);
   }
 
+  // A document of pools and nothing else; answers with the keys that each of them gives.
+  std::vector<Given> ReadOnlyPools(const std::string& file) {
+    const YAML::Node document = Parse(file);
+    if (!problems_.empty()) return {};
+    if (!document.IsMap() || !document["pools"]) {
+      Add("pools", "", "a list of pools");
+      return {};
+    }
+    bool has_pools = false;
+    for (const auto& entry : document) {
+      line_ = entry.first.Mark().line + 1;
+      const bool is_pools = entry.first.IsScalar() && entry.first.Scalar() == "pools";
+      if (is_pools && !std::exchange(has_pools, true)) continue;
+      Add(Shown(entry.first), Shown(entry.second), "no other key than pools in this file");
+    }
+    ReadPools(document["pools"]);
+    return given_;
+  }
+
  private:
+  YAML::Node Parse(const std::string& file) {
+    try {
+      return YAML::LoadFile(file);
+    } catch (const YAML::BadFile&) {
+      problems_.push_back({option_, file, "a readable YAML file"});
+    } catch (const YAML::Exception& error) {
+      problems_.push_back({option_, file,
+                           absl::StrCat("valid YAML; line ", error.mark.line + 1, ", column ",
+                                        error.mark.column + 1, ": ", error.msg)});
+    }
+    return YAML::Node();
+  }
+
   template <typename Owner>
   void ReadMap(const std::vector<Key<Owner>>& keys, const YAML::Node& node,
                const std::string& shown_prefix, const std::string& prefix, Owner& owner) {
@@ -106,6 +135,7 @@ class FileReader {
     }
     std::set<std::string> seen;
     for (const auto& entry : node) {
+      line_ = entry.first.Mark().line + 1;
       if (!entry.first.IsScalar()) {
         Add(shown_prefix, Shown(entry.first), "a key that is a word");
         continue;
@@ -113,6 +143,7 @@ class FileReader {
       const std::string& name = entry.first.Scalar();
       const std::string path = prefix.empty() ? name : absl::StrCat(prefix, ".", name);
       const std::string shown = shown_prefix.empty() ? name : absl::StrCat(shown_prefix, ".", name);
+      if constexpr (std::is_same_v<Owner, Pool>) given_.back().keys.insert(path);
       if (!seen.insert(name).second) {
         Add(shown, Shown(entry.second), "to be given once; it stands there twice");
         continue;
@@ -159,6 +190,8 @@ class FileReader {
     config_.pools.clear();
     for (size_t i = 0; i < node.size(); ++i) {
       Pool pool;
+      line_ = node[i].Mark().line + 1;
+      given_.push_back({line_, {}});
       // A pool is named by its place until it is known to have a usable name.
       const bool has_name = node[i].IsMap() && node[i]["name"] && node[i]["name"].IsScalar();
       const std::string shown = has_name ? absl::StrCat("pools.", node[i]["name"].Scalar())
@@ -174,11 +207,14 @@ class FileReader {
   }
 
   void Add(const std::string& path, const std::string& value, const std::string& expected) {
-    problems_.push_back({path.empty() ? "--config" : path, value, expected});
+    problems_.push_back({path.empty() ? option_ : path, value, expected, line_});
   }
 
+  const std::string option_;
   Config& config_;
   Problems& problems_;
+  int line_ = 0;              // being read, from 1
+  std::vector<Given> given_;  // by each pool
 };
 
 template <typename Owner>
@@ -240,7 +276,7 @@ std::variant<Config, std::vector<Problem>> Load(const Source& source) {
   Config config;
   config.pools = DefaultPools();
   Problems problems;
-  if (!source.file.empty()) FileReader(config, problems).Read(source.file);
+  if (!source.file.empty()) FileReader("--config", config, problems).Read(source.file);
   for (const auto& [path, value] : source.overrides) {
     ApplyOverride(path, value, config, problems);
   }
@@ -251,6 +287,30 @@ std::variant<Config, std::vector<Problem>> Load(const Source& source) {
   }
   if (!problems.empty()) return problems;
   return config;
+}
+
+std::variant<std::vector<ListedPool>, std::vector<Problem>> LoadPools(const std::string& file) {
+  Config config;
+  Problems problems;
+  const std::vector<FileReader::Given> given =
+      FileReader("-f", config, problems).ReadOnlyPools(file);
+  std::vector<ListedPool> listed;
+  std::set<std::string> names;
+  for (size_t i = 0; i < config.pools.size(); ++i) {
+    const Pool& pool = config.pools[i];
+    if (!pool.name.empty() && !names.insert(pool.name).second) {
+      problems.push_back(
+          {"pools", pool.name, "every pool to have a name of its own", given[i].line});
+    }
+    if (given[i].keys.contains("autoscale")) {
+      problems.push_back({absl::StrCat("pools.", pool.name, ".autoscale"), "",
+                          "to be in the configuration file only", given[i].line});
+    }
+    listed.push_back({pool, given[i].keys});
+  }
+  if (problems.empty() && listed.empty()) problems.push_back({"pools", "[]", "at least one pool"});
+  if (!problems.empty()) return problems;
+  return listed;
 }
 
 }  // namespace spillway::config

@@ -2,6 +2,7 @@
 #ifndef SPILLWAY_CONFIG_LOAD_H_
 #define SPILLWAY_CONFIG_LOAD_H_
 
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,6 +19,7 @@ struct Problem {
   std::string key_path;
   std::string value;
   std::string expected;
+  int line = 0;  // of the file; 0: none
   std::string ToString() const;
 };
 
@@ -28,6 +30,16 @@ struct Source {
 
 // All problems at once, or a Config that is checked and complete (defaults filled in).
 std::variant<Config, std::vector<Problem>> Load(const Source& source);
+
+// Pools as the configuration lists them, in a file of their own.
+struct ListedPool {
+  Pool pool;                    // what is not given has the default
+  std::set<std::string> given;  // "name", "role", "replicas", …
+};
+
+// All problems at once, or the pools of a YAML file whose only key is `pools`. Whether the sizes
+// are possible is not checked: that depends on what is not given.
+std::variant<std::vector<ListedPool>, std::vector<Problem>> LoadPools(const std::string& file);
 
 // The effective configuration as YAML that Load reads back to the same Config. Holds no secrets:
 // those are file names.

@@ -189,5 +189,54 @@ TEST_F(LoadTest, ReadsBackWhatItPrints) {
   EXPECT_EQ(again.segments.max_bytes, 70u);
 }
 
+class LoadPoolsTest : public ::testing::Test {
+ protected:
+  using Loaded = std::variant<std::vector<ListedPool>, std::vector<Problem>>;
+  static Loaded Load(const std::string& yaml) {
+    std::string path = (std::filesystem::temp_directory_path() / "pools-XXXXXX").string();
+    const int fd = mkstemp(path.data());
+    close(fd);
+    std::ofstream(path) << yaml;
+    Loaded loaded = LoadPools(path);
+    std::filesystem::remove(path);
+    return loaded;
+  }
+};
+
+TEST_F(LoadPoolsTest, ReadsPoolsAndWhatEachOfThemGives) {
+  const Loaded loaded = Load("pools:\n  - {name: flush-2, role: flush, replicas: 3}\n");
+  const auto* pools = std::get_if<std::vector<ListedPool>>(&loaded);
+  ASSERT_NE(pools, nullptr);
+  ASSERT_EQ(pools->size(), 1u);
+  EXPECT_EQ(pools->at(0).pool.name, "flush-2");
+  EXPECT_EQ(pools->at(0).pool.role, Role::kFlush);
+  EXPECT_EQ(pools->at(0).pool.replicas, 3);
+  EXPECT_EQ(pools->at(0).given, (std::set<std::string>{"name", "role", "replicas"}));
+}
+
+TEST_F(LoadPoolsTest, ProblemsNameTheirLine) {
+  const Loaded loaded = Load(
+      "pools:\n"
+      "  - name: flush\n"
+      "    role: flsuh\n"
+      "  - {name: flush, role: flush, autoscale: {enabled: true}}\n"
+      "redis: {}\n");
+  const auto* problems = std::get_if<std::vector<Problem>>(&loaded);
+  ASSERT_NE(problems, nullptr);
+  std::vector<std::string> lines;
+  for (const Problem& problem : *problems) {
+    lines.push_back(std::to_string(problem.line) + " " + problem.key_path);
+  }
+  EXPECT_EQ(lines, (std::vector<std::string>{"5 redis", "3 pools.flush.role", "4 pools",
+                                             "4 pools.flush.autoscale"}));
+}
+
+TEST_F(LoadPoolsTest, AFileWithoutPoolsIsAProblem) {
+  for (const char* yaml : {"", "pools: []", "- flush", "{"}) {
+    const Loaded loaded = Load(yaml);
+    EXPECT_TRUE(std::holds_alternative<std::vector<Problem>>(loaded)) << yaml;
+  }
+}
+
 }  // namespace
 }  // namespace spillway::config

@@ -123,8 +123,7 @@ ExitCode RestartAny(Session& session, const Restart& restart, const Waiting& wai
                 waiting);
 }
 
-ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout) {
-  FleetState fleet;
+CallError Reach(Session& session, const Goal& goal, Duration timeout, FleetState& fleet) {
   Verdict verdict;
   CallError error;
   {
@@ -143,9 +142,17 @@ ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout) {
     error.message = absl::StrCat("timed out after ", seconds, " s",
                                  verdict.text.empty() ? "" : absl::StrCat(": ", verdict.text));
   }
+  const bool is_over = error.exit_code == kExitDone;
+  if (is_over && verdict.state == Verdict::State::kImpossible) {
+    error = {verdict.exit_code, verdict.text, ""};
+  }
+  return error;
+}
+
+ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout) {
+  FleetState fleet;
+  const CallError error = Reach(session, goal, timeout, fleet);
   if (error.exit_code != kExitDone) return Fail(session, error);
-  if (verdict.state == Verdict::State::kImpossible)
-    return Fail(session, {verdict.exit_code, verdict.text, ""});
   if (goal.kind == Goal::Kind::kShardRestarted) {
     const v1::Shard& shard = fleet.shards.at(goal.shard.name());
     Printer(session.format, session.out).Shards(shard, {shard});

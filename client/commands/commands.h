@@ -67,6 +67,13 @@ struct Restart {
 };
 ExitCode RestartAny(Session& session, const Restart& restart, const Waiting& waiting);
 
+struct Apply {
+  std::string file;    // YAML, the form of the configuration's `pools`
+  bool prune = false;  // delete pools made through the API that the file does not name
+};
+// Makes the pools what the file says. All of it is judged by the server before any of it is done.
+ExitCode ApplyPools(Session& session, const Apply& apply, const Waiting& waiting);
+
 // "7" and "operations/7" → "operations/7".
 std::string OperationResource(const std::string& name);
 // `name` empty: the newest hundred, the newest last.
@@ -79,6 +86,8 @@ Answer<v1::Operation> AwaitEnd(Session& session, const std::string& name, Durati
 // kExitDone if it has succeeded, else why not; kExitTimedOut: a drain whose own time was up.
 CallError OutcomeOf(const v1::Operation& operation);
 
+// Waits until the goal is reached, or says why not. Shows progress; `fleet`: as seen last.
+CallError Reach(Session& session, const Goal& goal, Duration timeout, FleetState& fleet);
 // Shows progress until the goal is reached (prints the pool), cannot be reached any more, or the
 // time is up.
 ExitCode WaitFor(Session& session, const Goal& goal, Duration timeout);

@@ -176,11 +176,11 @@ struct WorkerRegistered {
 };
 struct ShutDown {};
 
-using Event = std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound,
-                           PoolResized, PoolWritten, PoolDeleted, PoolStarted, PoolStopped,
-                           PoolPaused, PoolResumed, PoolDrained, PoolRestarted, WorkerRestarted,
-                           ShardRestarted, WorkerRegistered, WishPutBack, RestartCancelled,
-                           ShutDown>;
+using Event =
+    std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound, PoolResized,
+                 PoolWritten, PoolDeleted, PoolStarted, PoolStopped, PoolPaused, PoolResumed,
+                 PoolDrained, PoolRestarted, WorkerRestarted, ShardRestarted, WorkerRegistered,
+                 WishPutBack, RestartCancelled, ShutDown>;
 
 struct Transition {
   Fleet fleet;

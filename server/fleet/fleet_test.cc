@@ -5,6 +5,8 @@
 
 #include <set>
 
+#include "server/fleet/fleet_test_fixture.h"
+
 namespace spillway::fleet {
 namespace {
 
@@ -12,93 +14,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-config::Config TwoPools(int ingest, int flush) {
-  config::Config config;
-  config::Pool a, b;
-  a.name = "ingest";
-  a.replicas = ingest;
-  b.name = "flush";
-  b.role = config::Role::kFlush;
-  b.replicas = flush;
-  config.pools = {a, b};
-  return config;
-}
-
-WorkerKey F(int slot) { return {"flush", slot}; }
-
-class FleetTest : public ::testing::Test {
- protected:
-  void Make(int ingest, int flush) {
-    fleet_ = MakeFleet(TwoPools(ingest, flush), 1000, now_);
-    Do(FoundLeftovers{});
-  }
-  void Do(const Event& event) {
-    Transition transition = Step(std::move(fleet_), event, now_, limits_);
-    fleet_ = std::move(transition.fleet);
-    actions_ = std::move(transition.actions);
-    for (const Action& action : actions_) {
-      if (const auto* order = std::get_if<SendOrder>(&action))
-        orders_[order->worker] = order->order;
-    }
-  }
-  void OfThe(const WorkerKey& key, const WorkerEvent& event) {
-    Do(OfWorker{key, fleet_.workers.at(key).generation, event});
-  }
-  void Start(const WorkerKey& key) { OfThe(key, Started{100 + key.slot}); }
-  // The worker's next report: it has obeyed its newest order, unless told what it holds.
-  void Says(const WorkerKey& key, std::vector<int> held, uint64_t order_sequence,
-            const Epoch& epoch = {}) {
-    auto report = std::make_shared<wire::WorkerReport>();
-    report->is_ready = true;
-    report->order_sequence = order_sequence;
-    for (const int id : held) {
-      wire::ShardReport shard;
-      shard.shard = ShardId{id};
-      shard.stage = wire::ShardStage::kOwned;
-      shard.epoch = epoch;
-      report->shards.push_back(shard);
-    }
-    OfThe(key, Reported{report});
-  }
-  void Obeys(const WorkerKey& key) {
-    std::vector<int> held;
-    for (const ShardId id : orders_[key].shards) held.push_back(id.value);
-    Says(key, held, orders_[key].sequence);
-  }
-  void MakeReady(const WorkerKey& key) {
-    Start(key);
-    OfThe(key, Attached{"u", "1"});
-    Says(key, {}, 0);
-    Obeys(key);
-  }
-  std::vector<int> Ordered(const WorkerKey& key) {
-    std::vector<int> shards;
-    for (const ShardId id : orders_[key].shards) shards.push_back(id.value);
-    return shards;
-  }
-  WorkerState StateOf(const WorkerKey& key) { return fleet_.workers.at(key).state; }
-  template <typename T>
-  std::vector<WorkerKey> Targets() {
-    std::vector<WorkerKey> targets;
-    for (const Action& action : actions_) {
-      if (const T* of_kind = std::get_if<T>(&action)) targets.push_back(of_kind->worker);
-    }
-    return targets;
-  }
-  void Advance(Duration d) {
-    for (; d > Duration(0); d -= milliseconds(500)) {
-      now_ += milliseconds(500);
-      Do(Tick{});
-    }
-  }
-
-  Instant now_ = Instant(seconds(1000));
-  Limits limits_;
-  Fleet fleet_;
-  std::vector<Action> actions_;
-  std::map<WorkerKey, wire::Order> orders_;  // newest sent
-};
 
 TEST_F(FleetTest, StartsEverySlotOnce) {
   Make(1, 2);
@@ -550,60 +465,6 @@ TEST_F(FleetTest, JudgesAHello) {
   EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kAdopt);
   hello.generation = Generation{0};
   EXPECT_EQ(JudgeHello(fleet_, hello), Welcoming::kStale);
-}
-
-PoolWritten Flush2(int32_t desired, PoolState state = PoolState::kRunning) {
-  return {"flush-2", 7, wire::Role::kFlush, desired, 0, 8, state, config::ScaleOwner::kSpillway};
-}
-
-TEST_F(FleetTest, APoolThatIsWrittenIsMadeOrChanged) {
-  Make(0, 1);
-  Do(Flush2(2));
-  const Pool made = *FindPool(fleet_, "flush-2");
-  EXPECT_TRUE(made.is_created);
-  EXPECT_EQ(made.role, wire::Role::kFlush);
-  EXPECT_GE(made.revision, 7u);
-  EXPECT_EQ(StateOf({"flush-2", 1}), WorkerState::kPending);
-  Do(Flush2(2));
-  EXPECT_EQ(FindPool(fleet_, "flush-2")->revision, made.revision) << "it was so before";
-  Do(Flush2(1));
-  EXPECT_EQ(FindPool(fleet_, "flush-2")->revision, made.revision + 1);
-  EXPECT_TRUE(FindPool(fleet_, "flush-2")->is_created);
-  EXPECT_FALSE(FindPool(fleet_, "flush")->is_created);
-}
-
-TEST_F(FleetTest, PoolsOfOneRoleShareTheShardsAndADeletedOneHandsItsOwnOver) {
-  Make(0, 1);
-  Do(ShardsFound{4});
-  Do(Flush2(1));
-  const WorkerKey other{"flush-2", 0};
-  MakeReady(F(0));
-  MakeReady(other);
-  Obeys(F(0));
-  Obeys(other);
-  Obeys(F(0));
-  EXPECT_THAT(Ordered(F(0)), ::testing::SizeIs(2));
-  EXPECT_THAT(Ordered(other), ::testing::SizeIs(2));
-  Do(PoolDeleted{"flush-2"});
-  EXPECT_EQ(StateOf(other), WorkerState::kDraining);
-  EXPECT_TRUE(orders_[other].drain);
-  EXPECT_NE(FindPool(fleet_, "flush-2"), nullptr) << "until its workers are gone";
-  OfThe(other, Exited{Exited::Kind::kExited, 0, {}});
-  EXPECT_EQ(FindPool(fleet_, "flush-2"), nullptr);
-  EXPECT_THAT(Ordered(F(0)), ::testing::SizeIs(4));
-  Do(Flush2(1));
-  EXPECT_EQ(fleet_.workers.at(other).generation, Generation{2}) << "of the slot, not of the pool";
-}
-
-TEST_F(FleetTest, APoolThatIsWrittenOverLeftoversOfItsNameIsWhole) {
-  fleet_ = MakeFleet(TwoPools(0, 1), 1000, now_);
-  Do(FoundLeftovers{{{{"flush-2", 0}, Generation{5}, 77}}});
-  ASSERT_FALSE(FindPool(fleet_, "flush-2")->is_configured);
-  Do(Flush2(2));
-  EXPECT_TRUE(FindPool(fleet_, "flush-2")->is_configured);
-  EXPECT_TRUE(FindPool(fleet_, "flush-2")->is_created);
-  EXPECT_EQ(FindPool(fleet_, "flush-2")->role, wire::Role::kFlush);
-  EXPECT_TRUE(fleet_.workers.contains({"flush-2", 1}));
 }
 
 TEST_F(FleetTest, UnknownNamesChangeNothing) {

@@ -137,9 +137,37 @@ TEST_F(PoolChangesTest, WhoScalesAPoolIsChangedWhereThePoolIsKept) {
   const PoolWishes external{.scale_owner = config::ScaleOwner::kExternal};
   EXPECT_EQ(RefusalReason(Update("flush", external).status()), "POOL_CONFIGURED");
   ASSERT_TRUE(CreateFlush2().ok());
-  EXPECT_EQ(Update("flush-2", external)->scale_owner, config::ScaleOwner::kExternal);
-  EXPECT_EQ(RefusalReason(Update("flush-2", {.desired = 3}).status()), "EXTERNALLY_SCALED");
+  ASSERT_TRUE(Until([&] { return Processes("flush-2") == 2; }));
+  EXPECT_EQ(RefusalReason(Update("flush-2", external).status()), "POOL_NOT_EMPTY");
+  ASSERT_TRUE(Update("flush-2", {.state = fleet::PoolState::kStopped}).ok());
+  const auto observed = [&] { return FindPool(*supervisor_->Snapshot(), "flush-2")->observed; };
+  ASSERT_TRUE(Until([&] { return observed() == 0; }));
+  const Result pool = Update("flush-2", external);
+  ASSERT_TRUE(pool.ok()) << pool.status();
+  EXPECT_EQ(pool->scale_owner, config::ScaleOwner::kExternal);
+  EXPECT_EQ(pool->state, fleet::PoolState::kRunning) << "nobody here could start it";
   EXPECT_TRUE(disk_.state().pools.back().created->is_scaled_elsewhere);
+}
+
+TEST_F(PoolChangesTest, OfAnExternalPoolOnlyTheBoundsAreWishedFor) {
+  PoolCreation creation{.pool = "outside", .role = wire::Role::kFlush};
+  creation.wishes = {.min = 1, .max = 4, .scale_owner = config::ScaleOwner::kExternal};
+  const Result created = Create(creation);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_EQ(RefusalReason(Update("outside", {.desired = 3}).status()), "EXTERNALLY_SCALED");
+  EXPECT_EQ(RefusalReason(Update("outside", {.min = 5}).status()), "OUT_OF_RANGE");
+  EXPECT_EQ(RefusalReason(Update("outside", {.state = fleet::PoolState::kStopped}).status()),
+            "NOT_LAUNCHED");
+  EXPECT_EQ(Update("outside", {.min = 2, .max = 8})->max, 8);
+  const Result paused = Update("outside", {.state = fleet::PoolState::kPaused});
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  ASSERT_NE(paused->operation, nullptr);
+  EXPECT_TRUE(Until([&] {
+    return Operation(paused->operation->number)->state == fleet::OperationState::kSucceeded;
+  }));
+  EXPECT_EQ(Processes("outside"), 0u);
+  EXPECT_TRUE(Delete("outside", false).ok());
+  EXPECT_TRUE(Until([&] { return !IsThere("outside"); }));
 }
 
 TEST_F(PoolChangesTest, ADryRunChangesAndRecordsNothing) {
