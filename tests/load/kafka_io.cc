@@ -79,6 +79,9 @@ absl::StatusOr<std::unique_ptr<TopicWriter>> TopicWriter::Open(const std::string
                                       {"acks", "all"},
                                       {"compression.type", "lz4"},
                                       {"linger.ms", "20"},
+                                      // After an outage spans go on at once: where they came later
+                                      // than the pipeline's timeouts, segments are rightly cut.
+                                      {"reconnect.backoff.max.ms", "500"},
                                       {"queue.buffering.max.messages", "200000"},
                                       {"queue.buffering.max.kbytes", "262144"}},
                                      extra);
