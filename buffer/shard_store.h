@@ -33,6 +33,7 @@ enum class StoreCode {
   kMoving,        // the shard's cluster slot is moving, or no node serves it: nothing was written
   kNoDictionary,  // the shard does not have the dictionary: nothing was written. Never an add's
                   // answer
+  kDropRevision,  // the stored drop rules are of another revision: nothing was written
   kUnavailable,   // not answered: it may or may not have been executed
   kInvalid,       // keys of an unknown type or format version, or a script error: needs a person
 };
@@ -93,6 +94,8 @@ struct TakeReply {
   uint64_t unreplayable = 0;           // offsets in [start wanted, log_start) that are gone
   uint64_t replayed = 0;               // counted by this call, see Ledger
   std::vector<uint32_t> dictionaries;  // that the shard has; the last one stored first
+  uint64_t drop_revision = 0;          // 0: there have been no drop rules
+  std::string drop_rules;              // as stored last for this log; empty: none
   std::vector<LivePartRecord> live;    // due and in flight, all of one instant
 };
 
@@ -151,6 +154,14 @@ struct DropDictionaryRequest {
   EventTime last_deadline;
 };
 
+// For which offsets of the shard drop rules are in force, stored before a message is judged by
+// them.
+struct StoreDropRulesRequest {
+  Epoch epoch;
+  uint64_t revision = 0;  // 1 above the stored one
+  std::string rules;      // means something to the ingest workers only
+};
+
 // Counters of `meta` (invariant 13). Spans, except: messages, rejected, filtered; unreplayable and
 // skipped, replayed (offsets); orphan, resurrected, released (parts); stale_acknowledges (calls). A
 // new incarnation starts them again, with the spans of older ones still live as `carried`. Every
@@ -185,6 +196,10 @@ class IngestStore {
   // value: whether it is gone. It stays while a part with a deadline up to `last_deadline` is due
   // or in flight.
   virtual void DropDictionary(ShardId shard, const DropDictionaryRequest& request,
+                              Done<bool> done) = 0;
+  // Sent again as it was, it changes nothing. kDropRevision: what is stored is not what the caller
+  // knows.
+  virtual void StoreDropRules(ShardId shard, const StoreDropRulesRequest& request,
                               Done<bool> done) = 0;
 };
 

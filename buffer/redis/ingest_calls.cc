@@ -187,6 +187,8 @@ void RedisShardStore::Take(ShardId shard, const TakeRequest& request, Done<TakeR
     const Offset resurrected_end = r[8].integer();
     reply.dictionaries = ReadDictionaryIds(r[9].text(), r[10]);
     reply.replayed = r[11].count();
+    reply.drop_revision = r[12].count();
+    reply.drop_rules = std::string(r[13].text());
     const std::string epoch = EpochText(reply.epoch);
     auto finish = [this, shard, request, reply = std::move(reply), wanted, resurrected_end,
                    done = std::move(done)](LiveParts live) mutable {

@@ -49,6 +49,8 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
                       Done<std::shared_ptr<const Dictionary>> done) override;
   void DropDictionary(ShardId shard, const DropDictionaryRequest& request,
                       Done<bool> done) override;
+  void StoreDropRules(ShardId shard, const StoreDropRulesRequest& request,
+                      Done<bool> done) override;
 
   void Acquire(ShardId shard, const AcquireRequest& request, Done<Epoch> done) override;
   void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) override;

@@ -46,12 +46,13 @@ absl::string_view ErrorWord(absl::string_view error) {
 }
 
 StoreCode CodeOfError(absl::string_view error) {
-  static constexpr std::array<std::pair<absl::string_view, StoreCode>, 10> kCodes = {{
+  static constexpr std::array<std::pair<absl::string_view, StoreCode>, 11> kCodes = {{
       {"FENCED", StoreCode::kFenced},
       {"NO_SHARD", StoreCode::kNoShard},
       {"WATERMARK", StoreCode::kWatermark},
       {"CLOCK", StoreCode::kClock},
       {"DICTIONARY", StoreCode::kNoDictionary},
+      {"DROP_REVISION", StoreCode::kDropRevision},
       {"OOM", StoreCode::kMemory},
       {"MOVED", StoreCode::kMoving},
       {"ASK", StoreCode::kMoving},

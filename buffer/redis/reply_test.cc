@@ -22,6 +22,7 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorRow{"FENCED 4:00000000000000ab", StoreCode::kFenced},
         ErrorRow{"NO_SHARD", StoreCode::kNoShard}, ErrorRow{"WATERMARK 17", StoreCode::kWatermark},
         ErrorRow{"CLOCK 17", StoreCode::kClock},
+        ErrorRow{"DROP_REVISION 3", StoreCode::kDropRevision},
         ErrorRow{"OOM command not allowed when used memory > 'maxmemory'. script: ab, on "
                  "@user_script:61.",
                  StoreCode::kMemory},

@@ -6,7 +6,7 @@
 -- Returns: epoch number, incarnation, offset wanted ('' = the least of the live parts and W), W,
 --          clock, Redis TIME, 1 if the log is new, 1 if `meta` was created, parts below this offset
 --          are counted as resurrected, the last dictionary stored or '', {dictionary …}, offsets
---          counted as replayed
+--          counted as replayed, revision of the drop rules and their text
 -- include: common.lua
 local meta = KEYS[1]
 local counters = {'messages', 'accepted', 'rejected', 'filtered', 'deduplicated', 'acknowledged',
@@ -17,7 +17,7 @@ local wrong = wrong_type(meta, 'hash') or wrong_type(KEYS[2], 'zset') or wrong_t
 if wrong then return wrong end
 
 local m = call('HMGET', meta, 'format', 'ingest', 'incarnation', 'watermark', 'clock', 'cluster',
-  'topic', 'topic_id', 'resurrected_end', 'dictionary')
+  'topic', 'topic_id', 'resurrected_end', 'dictionary', 'drop_revision', 'drop_rules')
 local exists = call('EXISTS', meta) == 1
 if exists and m[1] ~= ARGV[1] then
   return {err = 'FORMAT ' .. meta .. ' has format ' .. (m[1] or 'none') .. ', this program has '
@@ -54,7 +54,9 @@ if is_new_log then
     'dead_lettered', 'quarantined')
   local live = (c[1] or 0) + (c[2] or 0)
   for i = 3, 7 do live = live - (c[i] or 0) end
-  call('HDEL', meta, 'cluster', 'topic', 'topic_id', unpack(counters))
+  -- Rules say offsets of the old log. The revision goes on: a late call must not meet it again.
+  call('HDEL', meta, 'cluster', 'topic', 'topic_id', 'drop_rules', unpack(counters))
+  m[12] = nil
   call('HSET', meta, 'carried', live)
   incarnation = incarnation + 1
 end
@@ -80,4 +82,5 @@ if not exists then call('HSET', meta, 'claimed', 0, 'changes', 0, 'marks', '', '
 call('HSET', meta, 'format', ARGV[1], 'ingest', micros(number) .. ':' .. ARGV[3], 'incarnation',
   incarnation, 'watermark', watermark, 'clock', clock)
 return {micros(number), incarnation, wanted, watermark, clock, micros(redis_time()),
-  is_new_log and 1 or 0, exists and 0 or 1, m[9] or 0, m[10] or '', call('HKEYS', KEYS[6]), replayed}
+  is_new_log and 1 or 0, exists and 0 or 1, m[9] or 0, m[10] or '', call('HKEYS', KEYS[6]), replayed,
+  m[11] or 0, m[12] or ''}

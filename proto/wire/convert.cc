@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status_macros.h"
 #include "proto/wire/dead_epoch.h"
+#include "proto/wire/drop_rule_proto.h"
 #include "proto/wire/hello_checks.h"
 #include "proto/wire/shard_parts.h"
 
@@ -39,10 +40,6 @@ absl::Status ReadDurationInto(absl::string_view field, const ProtoDuration& prot
   ASSIGN_OR_RETURN(const Duration value, ReadDuration(field, proto));
   target = std::chrono::duration_cast<Unit>(value);
   return absl::OkStatus();
-}
-
-WallTime ReadTime(const Timestamp& proto) {
-  return {proto.seconds() * kMicrosPerSecond + proto.nanos() / 1000};
 }
 
 absl::StatusOr<Role> ReadRole(absl::string_view field, v1::Role role) {
@@ -354,6 +351,12 @@ absl::StatusOr<DownMessage> ReadOrder(const v1::Order& proto) {
     order.idle.push_back({idle});
   }
   ASSIGN_OR_RETURN(order.retake, ReadHeld("order.retake", proto.retake()));
+  if (proto.drop_rules().size() > static_cast<int>(kMaxDropRules)) {
+    return Invalid("order.drop_rules", absl::StrCat("more than ", kMaxDropRules));
+  }
+  for (const v1::DropRule& rule : proto.drop_rules()) {
+    ASSIGN_OR_RETURN(order.drop_rules.emplace_back(), ReadDropRule(rule));
+  }
   return order;
 }
 
@@ -366,6 +369,7 @@ v1::Order OrderToProto(const Order& order) {
   for (const DeadEpoch& dead : order.dead) WriteDeadEpoch(dead, *proto.add_dead());
   for (const ShardId idle : order.idle) proto.add_idle(idle.value);
   HeldToProto(order.retake, *proto.mutable_retake());
+  for (const DropRule& rule : order.drop_rules) *proto.add_drop_rules() = DropRuleToProto(rule);
   return proto;
 }
 
@@ -480,6 +484,10 @@ ProtoDuration ToProto(Duration duration) {
   proto.set_seconds(nanos / kNanosPerSecond);
   proto.set_nanos(static_cast<int32_t>(nanos % kNanosPerSecond));
   return proto;
+}
+
+WallTime ReadTime(const Timestamp& proto) {
+  return {proto.seconds() * kMicrosPerSecond + proto.nanos() / 1000};
 }
 
 Timestamp ToProto(WallTime time) {

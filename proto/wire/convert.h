@@ -31,6 +31,7 @@ v1::Cause ToProto(Cause cause);  // kUnknown: CAUSE_UNSPECIFIED
 v1::Gate ToProto(const GateReport& gate);
 v1::Compression ToProto(const Compression& compression);
 google::protobuf::Duration ToProto(Duration duration);
+WallTime ReadTime(const google::protobuf::Timestamp& proto);  // absent: zero
 google::protobuf::Timestamp ToProto(WallTime time);
 google::protobuf::Timestamp ToProto(EventTime time);
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/time_account.h"
+#include "proto/wire/drop_rule.h"
 
 namespace spillway::wire {
 
@@ -160,9 +161,10 @@ struct Order {
   std::vector<ShardId> shards;  // flush only
   bool pause = false;
   bool drain = false;
-  std::vector<DeadEpoch> dead{};    // flush only; of `shards`
-  std::vector<ShardId> idle{};      // flush only; of `shards`: claim nothing of these
-  std::vector<HeldShard> retake{};  // ingest only: to be given up and taken from nothing
+  std::vector<DeadEpoch> dead{};       // flush only; of `shards`
+  std::vector<ShardId> idle{};         // flush only; of `shards`: claim nothing of these
+  std::vector<HeldShard> retake{};     // ingest only: to be given up and taken from nothing
+  std::vector<DropRule> drop_rules{};  // ingest only; at most kMaxDropRules
   bool operator==(const Order&) const = default;
 };
 

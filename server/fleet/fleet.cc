@@ -203,6 +203,7 @@ class Stepper {
     if (holder.worker != nullptr) shard.retake = holder.report->epoch;
   }
 
+  void On(const DropRulesChanged& event) { fleet_.drop_rules = event.rules; }
   void On(const ShutDown&) { fleet_.is_shutting_down = true; }
 
   // Time we slept does not count against anyone.

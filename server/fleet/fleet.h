@@ -70,6 +70,8 @@ struct Fleet {
   std::map<std::string, std::map<int32_t, Generation>> floors;
   std::map<WorkerKey, Worker> workers;
   std::map<ShardId, Shard> shards;
+  std::vector<wire::DropRule>
+      drop_rules;               // as recorded; those in force are in each ingest worker's order
   uint64_t order_sequence = 0;  // of the newest order to anyone
   bool is_shutting_down = false;
   // Until then shards without an owner wait for the adopted workers to say what they hold.
@@ -174,13 +176,17 @@ struct WorkerRegistered {
   Generation generation;
   Registered process;
 };
+// The whole list, as recorded.
+struct DropRulesChanged {
+  std::vector<wire::DropRule> rules;
+};
 struct ShutDown {};
 
 using Event =
     std::variant<Tick, OfWorker, Together, FoundLeftovers, SaidGoodbye, ShardsFound, PoolResized,
                  PoolWritten, PoolDeleted, PoolStarted, PoolStopped, PoolPaused, PoolResumed,
                  PoolDrained, PoolRestarted, WorkerRestarted, ShardRestarted, WorkerRegistered,
-                 WishPutBack, RestartCancelled, ShutDown>;
+                 WishPutBack, RestartCancelled, DropRulesChanged, ShutDown>;
 
 struct Transition {
   Fleet fleet;

@@ -387,6 +387,21 @@ TEST_F(FleetTest, ARestartedShardIsGivenUpByBothOwnersFirst) {
 
 // ---- a server that starts among running workers -------------------------------------------------
 
+TEST_F(FleetTest, DropRulesAreInTheOrdersOfIngestWorkersAndOnlyThere) {
+  const WorkerKey ingest{"ingest", 0};
+  Make(1, 1);
+  MakeReady(ingest);
+  MakeReady(F(0));
+  const wire::DropRule rule{"noisy", {.project_id = 1, .trace_id = {}}, WallTime{5}};
+  Do(DropRulesChanged{{rule}});
+  EXPECT_THAT(Targets<SendOrder>(), ElementsAre(ingest));
+  EXPECT_THAT(orders_[ingest].drop_rules, ElementsAre(rule));
+  Obeys(ingest);
+  EXPECT_THAT(Targets<SendOrder>(), IsEmpty());
+  Do(DropRulesChanged{});
+  EXPECT_THAT(orders_[ingest].drop_rules, IsEmpty());
+}
+
 TEST_F(FleetTest, AdoptsWhatRunsAndStartsTheRest) {
   fleet_ = MakeFleet(TwoPools(0, 2), 1000, now_);
   Do(FoundLeftovers{{{F(1), Generation{4}, 77}, {F(0), Generation{9}, 0}}});

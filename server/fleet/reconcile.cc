@@ -303,6 +303,7 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
     wish.retake = Retakes(fleet, worker);
     wish.pause = IsPaused(pool);
     wish.idle = IdleShards(pool, wish.shards);
+    if (worker.role == wire::Role::kIngest) wish.drop_rules = fleet.drop_rules;
     wish.drain = worker.state == WorkerState::kDraining;
     // A worker that waits for Redis or Kafka keeps what it has until it is ready.
     const bool is_silent = worker.state == WorkerState::kStarting && !wish.pause;
@@ -314,7 +315,8 @@ void ReconcileOrders(Fleet& fleet, Instant now, const Limits& limits,
                         worker.order.sequence == 0 || wish.shards != worker.order.shards ||
                         wish.pause != worker.order.pause || wish.drain != worker.order.drain ||
                         wish.dead != worker.order.dead || wish.idle != worker.order.idle ||
-                        wish.retake != worker.order.retake;
+                        wish.retake != worker.order.retake ||
+                        wish.drop_rules != worker.order.drop_rules;
     if (is_new) {
       wish.sequence = ++fleet.order_sequence;
       worker.order = std::move(wish);

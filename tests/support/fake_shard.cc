@@ -56,6 +56,7 @@ void StartNewIncarnation(FakeShard& shard) {
                          old.dropped - old.dead_lettered - old.quarantined;
   shard.gap_end = 0;
   shard.resurrected_end = 0;
+  shard.drop_rules.clear();
 }
 
 bool Writes(const AddRequest& request) {

@@ -38,6 +38,8 @@ struct FakeShard {
   std::map<ClaimId, ClaimState> claims;
   std::map<uint32_t, std::shared_ptr<const Dictionary>> dictionaries;
   uint32_t last_dictionary = 0;  // stored last
+  uint64_t drop_revision = 0;
+  std::string drop_rules;
 
   std::optional<EventTime> LowestOutstanding() const;
   uint64_t Backlog() const;

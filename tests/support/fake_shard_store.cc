@@ -184,6 +184,24 @@ StoreResult<bool> FakeShardStore::DoDropDictionary(ShardId id,
   dictionaries_dropped_ += shard->dictionaries.erase(request.id);
   return Accept(true);
 }
+void FakeShardStore::StoreDropRules(ShardId shard, const StoreDropRulesRequest& request,
+                                    Done<bool> done) {
+  Perform<bool>(StoreCall::kStoreDropRules, shard, std::move(done),
+                [this, shard, request] { return DoStoreDropRules(shard, request); });
+}
+StoreResult<bool> FakeShardStore::DoStoreDropRules(ShardId id,
+                                                   const StoreDropRulesRequest& request) {
+  FakeShard* shard = this->shard(id);
+  if (shard == nullptr) return NoShard<bool>();
+  if (shard->ingest_epoch != request.epoch) return Refuse<bool>(StoreCode::kFenced, "FENCED");
+  if (shard->drop_revision == request.revision) return Accept(true);
+  if (shard->drop_revision + 1 != request.revision) {
+    return Refuse<bool>(StoreCode::kDropRevision, "DROP_REVISION");
+  }
+  shard->drop_revision = request.revision;
+  shard->drop_rules = request.rules;
+  return Accept(true);
+}
 void FakeShardStore::Tick(ShardId shard, const TickRequest& request, Done<ShardFigures> done) {
   Perform<ShardFigures>(StoreCall::kTick, shard, std::move(done),
                         [this, shard, request] { return DoTick(shard, request); });
@@ -336,6 +354,8 @@ StoreResult<TakeReply> FakeShardStore::DoTake(ShardId id, const TakeRequest& req
       std::swap(reply.dictionaries.front(), reply.dictionaries.back());
     }
   }
+  reply.drop_revision = shard.drop_revision;
+  reply.drop_rules = shard.drop_rules;
   reply.epoch = shard.ingest_epoch;
   reply.incarnation = shard.incarnation;
   reply.watermark = shard.watermark;

@@ -40,6 +40,7 @@ enum class StoreCall {
   kReadDictionary,
   kStoreDictionary,
   kDropDictionary,
+  kStoreDropRules,
 };
 
 enum class StoreFault {
@@ -70,6 +71,8 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   void ReadDictionary(ShardId shard, uint32_t id,
                       Done<std::shared_ptr<const Dictionary>> done) override;
   void DropDictionary(ShardId shard, const DropDictionaryRequest& request,
+                      Done<bool> done) override;
+  void StoreDropRules(ShardId shard, const StoreDropRulesRequest& request,
                       Done<bool> done) override;
   void Acquire(ShardId shard, const AcquireRequest& request, Done<Epoch> done) override;
   void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) override;
@@ -126,6 +129,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
                Done<ShardFigures> done);
   StoreResult<bool> StoreDictionary(ShardId id, const AddRequest& request);
   StoreResult<bool> DoDropDictionary(ShardId id, const DropDictionaryRequest& request);
+  StoreResult<bool> DoStoreDropRules(ShardId id, const StoreDropRulesRequest& request);
   StoreResult<TakeReply> DoTake(ShardId id, const TakeRequest& request);
   StoreResult<ShardFigures> DoAdd(ShardId id, const AddRequest& request);
   StoreResult<ShardFigures> DoTick(ShardId id, const TickRequest& request);

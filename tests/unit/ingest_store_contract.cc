@@ -387,5 +387,48 @@ TEST_P(ShardStoreContract, TenThousandPartsInOneBatch) {
   EXPECT_EQ(Audit().residual, 0);
 }
 
+TEST_P(ShardStoreContract, DropRulesAreStoredUnderTheRevisionTheOwnerKnows) {
+  const TakeReply first = TakeAsWriter();
+  EXPECT_EQ(first.drop_revision, 0u);
+  EXPECT_EQ(first.drop_rules, "");
+  const StoreDropRulesRequest request{.epoch = ingest_epoch_, .revision = 1, .rules = "some\n"};
+  EXPECT_EQ(StoreDropRules(request).code, StoreCode::kOk);
+  EXPECT_EQ(StoreDropRules(request).code, StoreCode::kOk) << "the same again";
+  StoreDropRulesRequest next{.epoch = ingest_epoch_, .revision = 2, .rules = ""};
+  EXPECT_EQ(StoreDropRules(next).code, StoreCode::kOk);
+  EXPECT_EQ(StoreDropRules(request).code, StoreCode::kDropRevision) << "a late copy";
+  next = {.epoch = ingest_epoch_, .revision = 4, .rules = "gap"};
+  EXPECT_EQ(StoreDropRules(next).code, StoreCode::kDropRevision);
+  next = {.epoch = ingest_epoch_, .revision = 3, .rules = "last"};
+  EXPECT_EQ(StoreDropRules(next).code, StoreCode::kOk);
+  const TakeReply second = TakeAsWriter();
+  EXPECT_EQ(second.drop_revision, 3u);
+  EXPECT_EQ(second.drop_rules, "last");
+  next.revision = 4;
+  EXPECT_EQ(StoreDropRules(next).code, StoreCode::kFenced);
+}
+
+TEST_P(ShardStoreContract, DropRulesWorkWithoutMemoryAndNeedTheShard) {
+  StoreDropRulesRequest request{.epoch = {1, 1}, .revision = 1, .rules = "some"};
+  EXPECT_EQ(StoreDropRules(request).code, StoreCode::kNoShard);
+  TakeAsWriter();
+  store_->SetMemoryFull(true);
+  request.epoch = ingest_epoch_;
+  EXPECT_EQ(StoreDropRules(request).code, StoreCode::kOk);
+  store_->SetMemoryFull(false);
+}
+
+// Rules are of offsets, and another log has others.
+TEST_P(ShardStoreContract, ANewLogHasNoDropRules) {
+  TakeAsWriter();
+  const StoreDropRulesRequest request{.epoch = ingest_epoch_, .revision = 1, .rules = "some"};
+  EXPECT_EQ(StoreDropRules(request).code, StoreCode::kOk);
+  input_.topic_id = "t2";
+  const TakeReply reply = TakeAsWriter();
+  ASSERT_TRUE(reply.is_new_log);
+  EXPECT_EQ(reply.drop_rules, "");
+  EXPECT_EQ(reply.drop_revision, 1u) << "a late call must not be the next one";
+}
+
 }  // namespace
 }  // namespace spillway::buffer

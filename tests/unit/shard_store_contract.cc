@@ -50,6 +50,10 @@ StoreResult<ShardFigures> ShardStoreContract::Tick(const TickRequest& request) {
   return Call<ShardFigures>(
       [&](Done<ShardFigures> done) { store_->ingest().Tick(kShard, request, std::move(done)); });
 }
+StoreResult<bool> ShardStoreContract::StoreDropRules(const StoreDropRulesRequest& request) {
+  return Call<bool>(
+      [&](Done<bool> done) { store_->ingest().StoreDropRules(kShard, request, std::move(done)); });
+}
 StoreResult<Epoch> ShardStoreContract::Acquire(uint64_t proposed, uint64_t owner) {
   auto acquired = Call<Epoch>([&](Done<Epoch> done) {
     store_->flush().Acquire(kShard, {.proposed_number = proposed, .owner = owner}, std::move(done));

@@ -68,6 +68,7 @@ class ShardStoreContract : public ::testing::TestWithParam<StoreFactory> {
   TakeReply TakeAsWriter(Offset committed = kNoOffset);
   StoreResult<ShardFigures> Add(const AddRequest& request);
   StoreResult<ShardFigures> Tick(const TickRequest& request);
+  StoreResult<bool> StoreDropRules(const StoreDropRulesRequest& request);
   StoreResult<Epoch> Acquire(uint64_t proposed = 0, uint64_t owner = 0xf1);
   StoreResult<PeekReply> Peek(Epoch epoch, uint32_t limit = 10'000);
   StoreResult<Claim> ClaimParts(const ClaimRequest& request);

@@ -166,6 +166,7 @@ void IngestWorker::OnAssigned(const std::vector<ShardId>& shards) {
                                                            .totals = totals_[shard],
                                                            .highest_epoch = highest_epoch_});
     if (is_paused_) session->SetPaused(true);
+    session->SetDropRules(drop_rules_);
     sessions_[shard] = std::move(session);
     RequestTurn(shard);
   }
@@ -300,9 +301,16 @@ void IngestWorker::Obey(const wire::Order& order) {
     const auto session = sessions_.find(retake.shard);
     if (session != sessions_.end()) session->second->Retake(retake.epoch);
   }
+  SetDropRules(order.drop_rules);
   if (order.pause == is_paused_) return;
   is_paused_ = order.pause;
   for (const auto& [shard, session] : sessions_) session->SetPaused(is_paused_);
+}
+
+void IngestWorker::SetDropRules(const DropRules& rules) {
+  if (drop_rules_ != nullptr && *drop_rules_ == rules) return;
+  drop_rules_ = std::make_shared<const DropRules>(rules);
+  for (const auto& [shard, session] : sessions_) session->SetDropRules(drop_rules_);
 }
 
 wire::WorkerReport IngestWorker::Report() const {

@@ -76,6 +76,7 @@ class IngestWorker final : public worker::WorkerRole,
   void OnRedisAnswer(bool is_answered) override { is_redis_ok_ = is_answered; }
   void OnKafkaAnswer(bool is_answered) override;
 
+  void SetDropRules(const DropRules& rules);
   void AskLimit();
   void OnLimit(const absl::StatusOr<size_t>& limit);
   void CheckGroup();
@@ -125,6 +126,7 @@ class IngestWorker final : public worker::WorkerRole,
   std::string kafka_trouble_;
   uint64_t order_sequence_ = 0;
   bool is_paused_ = false;
+  std::shared_ptr<const DropRules> drop_rules_;  // null: no order has come yet
 
   bool is_draining_ = false;
   bool is_drained_ = false;

@@ -194,6 +194,24 @@ TEST_F(IngestWorkerTest, APauseOrderStopsReading) {
   EXPECT_TRUE(Until([&] { return store_.shard(ShardId{0})->watermark == 1; }));
 }
 
+TEST_F(IngestWorkerTest, AnOrdersDropRulesHoldForAllShardsAndForThoseThatCome) {
+  Make();
+  Assign({ShardId{0}});
+  const wire::DropRule rule{"noisy", {.project_id = 1, .trace_id = {}}, WallTime{INT64_MAX}};
+  worker_->Obey({.sequence = 3, .shards = {}, .drop_rules = {rule}});
+  consumer_->Assign({ShardId{1}});
+  Append(0, SpanText('a', 'a', 0));
+  Append(1, SpanText('a', 'b', 0));
+  for (const ShardId shard : {ShardId{0}, ShardId{1}}) {
+    EXPECT_TRUE(
+        Until([&] { return store_.shard(shard) && store_.shard(shard)->ledger.filtered == 1; }));
+    EXPECT_EQ(store_.shard(shard)->ledger.accepted, 0u);
+  }
+  worker_->Obey({.sequence = 4, .shards = {}});
+  Append(0, SpanText('a', 'c', 0));
+  EXPECT_TRUE(Until([&] { return store_.shard(ShardId{0})->ledger.accepted == 1; }));
+}
+
 TEST_F(IngestWorkerTest, DrainLeavesTheGroupAndSaysSoOnce) {
   Make();
   Assign({ShardId{0}, ShardId{1}});

@@ -14,6 +14,7 @@ bool ShardSession::IsFull(const WorkBatch& batch) const {
 
 // Reads what one batch may still hold. The next one is filled while this one is in Redis.
 void ShardSession::Collect() {
+  if (call_ == Call::kRules || call_ == Call::kRulesLost) return;  // what comes is judged by them
   while (is_reading_ && phase_ == Phase::kLive && !IsFull(collecting_)) {
     std::unique_ptr<kafka::Batch> source =
         parts_.consumer.Read(shard_, parts_.options.batch_messages - collecting_.messages.size(),
@@ -39,13 +40,18 @@ void ShardSession::CollectFrom(std::unique_ptr<kafka::Batch> source, size_t firs
     parsed.bytes = message.payload;
     auto read = parts_.parser.Parse(message.payload);
     if (auto* span = std::get_if<span::Span>(&read)) {
-      parsed.is_valid = true;
+      parsed.is_valid = !IsFiltered(message.offset, span->trace);
+      if (!parsed.is_valid) ++collecting_.filtered;
       parsed.span = std::move(*span);
     } else {
       Reject(message, std::get<span::Rejection>(std::move(read)), collecting_);
     }
   }
   collecting_.sources.push_back(std::move(source));
+}
+
+bool ShardSession::IsFiltered(Offset offset, const TraceKey& trace) const {
+  return !history_.empty() && history_.Find(offset, trace) != nullptr;
 }
 
 // The batch may go to Redis only once Kafka has acknowledged the letter (rule 9). The batch may

@@ -13,11 +13,17 @@ using buffer::ShardFigures;
 using buffer::StoreCode;
 using buffer::StoreResult;
 
+namespace {
+// How late a rule may end after its time.
+constexpr Duration kRulesCheckInterval = std::chrono::seconds(1);
+}  // namespace
+
 void ShardSession::Work(Instant now) {
   if (call_ == Call::kAdd) SPILLWAY_FAILPOINT("ingest.add.sent");
-  if ((call_ == Call::kAddLost || call_ == Call::kTickLost) && now >= send_again_at_) SendAgain();
+  if (IsCallLost() && now >= send_again_at_) SendAgain();
   UpdateGate(now);
   if (!is_draining_) {
+    MaybeChangeRules(now);
     Collect();
     if (phase_ != Phase::kLive) return;
     StartBatch(now);
@@ -67,6 +73,7 @@ void ShardSession::SendAdd() {
 
 void ShardSession::SendAgain() {
   if (call_ == Call::kAddLost) return SendAdd();
+  if (call_ == Call::kRulesLost) return SendRules();
   call_ = Call::kTick;
   parts_.store.Tick(
       shard_, sent_tick_,
@@ -146,6 +153,51 @@ void ShardSession::OnTicked(StoreResult<ShardFigures> result) {
     if (phase_ != Phase::kLive) return;
   }
   if (is_draining_ && call_ != Call::kTick) return FinishDrain();
+  Pump();
+}
+
+// ---- drop rules
+
+std::optional<DropHistory> ShardSession::NextRules() const {
+  if (rules_ == nullptr || (rules_->empty() && history_.empty())) return std::nullopt;
+  return history_.With(*rules_, parts_.clock.Wall(), position_, committed_);
+}
+
+// Before a message is judged by a rule Redis knows that it is in force there: whoever takes the
+// shard next judges alike.
+void ShardSession::MaybeChangeRules(Instant now) {
+  if (call_ != Call::kNone || now < next_rules_check_) return;
+  next_rules_check_ = now + kRulesCheckInterval;
+  std::optional<DropHistory> next = NextRules();
+  if (!next) return;
+  next_history_ = *std::move(next);
+  SendRules();
+}
+
+void ShardSession::SendRules() {
+  call_ = Call::kRules;
+  parts_.store.StoreDropRules(
+      shard_, {.epoch = epoch_, .revision = drop_revision_ + 1, .rules = next_history_.ToText()},
+      [this, attempt = std::weak_ptr<bool>(attempt_)](const StoreResult<bool>& result) {
+        if (!attempt.expired()) OnRulesStored(result);
+      });
+}
+
+void ShardSession::OnRulesStored(const StoreResult<bool>& result) {
+  if (result.ok()) {
+    call_ = Call::kNone;
+    parts_.host.OnRedisAnswer(true);
+    trouble_.clear();
+    inputs_.is_redis_silent = inputs_.is_redis_moving = false;
+    history_ = std::move(next_history_);
+    ++drop_revision_;
+    Log(LogLevel::kInfo, "drop rules changed",
+        {{"shard", shard_.value}, {"from", position_}, {"periods", history_.periods().size()}});
+  } else {
+    OnRefused({.code = result.code, .value = {}, .message = result.message}, Call::kRulesLost);
+    if (phase_ != Phase::kLive) return;
+  }
+  if (is_draining_ && call_ != Call::kRules) return FinishDrain();
   Pump();
 }
 

@@ -51,7 +51,7 @@ void ShardSession::Schedule() {
         wake = std::min(wake, collecting_.started + parts_.options.batch_time);
       }
       if (!current_.empty()) wake = std::min(wake, std::max(next_batch_, parts_.clock.Now()));
-    } else if (call_ == Call::kAddLost || call_ == Call::kTickLost) {
+    } else if (IsCallLost()) {
       wake = send_again_at_;
     }
     // Closed, or waiting for letters: what reopens it calls Pump; a tick looks once a second.
@@ -139,6 +139,10 @@ void ShardSession::OnTaken(TakenShard taken) {
       });
   index_ = std::make_unique<segment::ShardIndex>(parts_.options.limits, state);
   TakeDictionaries(reply);
+  auto history = DropHistory::FromText(reply.drop_rules);
+  if (!history.ok()) return GiveUp(history.status().message(), parts_.options.last_backoff);
+  history_ = *std::move(history);
+  drop_revision_ = reply.drop_revision;
   position_ = taken.start;
   Log(LogLevel::kInfo, "shard taken",
       {{"shard", shard_.value},
@@ -194,10 +198,11 @@ void ShardSession::Replay() {
     auto read = parts_.parser.Parse(message.payload);
     if (!std::holds_alternative<span::Span>(read)) continue;  // its dead letter is acknowledged
     parsed.span = std::get<span::Span>(std::move(read));
+    if (IsFiltered(message.offset, parsed.span.trace)) continue;
     index_->Replay(RecordOf(parsed, redis_now));
   }
   const bool has_more = next < batch->messages().size();
-  if (has_more && is_paused_) {  // what follows is new input: it is read when it may be
+  if (has_more && (is_paused_ || NextRules())) {  // what follows is new: it is read when it may be
     const absl::Status status = parts_.consumer.StartAt(shard_, batch->messages()[next].offset);
     if (!status.ok()) return GiveUp(status.message(), NextBackoff());
     FinishReplay();
@@ -222,6 +227,7 @@ void ShardSession::FinishReplay() {
   next_tick_ = now;  // the first figures
   next_batch_ = now;
   next_commit_ = now;
+  next_rules_check_ = now;
   inputs_ = GateInputs{};
   inputs_.is_owned = true;
   UpdateGate(now);
@@ -291,6 +297,12 @@ void ShardSession::Retake(const Epoch& epoch) {
   GiveUp("a person restarts it", Duration(0));
 }
 
+void ShardSession::SetDropRules(std::shared_ptr<const DropRules> rules) {
+  rules_ = std::move(rules);
+  next_rules_check_ = parts_.clock.Now();
+  parts_.host.RequestTurn(shard_);
+}
+
 void ShardSession::Drain(absl::AnyInvocable<void()> drained) {
   is_draining_ = true;
   drained_ = std::move(drained);
@@ -302,7 +314,7 @@ void ShardSession::Drain(absl::AnyInvocable<void()> drained) {
     index_.reset();
     phase_ = Phase::kWaiting;
   }
-  if (call_ == Call::kAdd || call_ == Call::kTick) return;  // its answer goes on
+  if (IsCallUnderWay()) return;  // its answer goes on
   FinishDrain();
 }
 
@@ -381,7 +393,7 @@ wire::Activity ShardSession::PresentActivity(Instant now) const {
     case Phase::kLive:
       break;
   }
-  if (call_ == Call::kAddLost || call_ == Call::kTickLost) return Activity::kRedis;
+  if (IsCallLost() || call_ == Call::kRules) return Activity::kRedis;
   if (!current_.empty()) {
     if (current_.letters_waiting > 0) return Activity::kBroker;
     if (call_ != Call::kNone) return Activity::kRedis;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "proto/wire/worker_report.h"
 #include "worker/ingest/dead_letters.h"
 #include "worker/ingest/dictionary_keeper.h"
+#include "worker/ingest/drop_history.h"
 #include "worker/ingest/gate.h"
 #include "worker/ingest/incident.h"
 #include "worker/ingest/options.h"
@@ -45,6 +47,8 @@ struct ShardTotals {
   uint64_t progress = 0;
   IncidentCounts incidents;
 };
+
+using DropRules = std::vector<wire::DropRule>;
 
 // Borrowed; all outlive the session. Parser, encoder and dictionary are shared by the sessions of a
 // loop.
@@ -84,6 +88,9 @@ class ShardSession {
   void SetPaused(bool is_paused);  // reads nothing while paused
   // Gives the shard up and takes it from nothing, if it is held under this very epoch.
   void Retake(const Epoch& epoch);
+  // What the control plane wants left out; the session sees to it before it reads on. Null: it has
+  // not said anything yet, so what Redis says goes on.
+  void SetDropRules(std::shared_ptr<const DropRules> rules);
   // Reads nothing more, waits for the call under way, commits C; then `drained`, once, maybe
   // inside.
   void Drain(absl::AnyInvocable<void()> drained);
@@ -99,7 +106,7 @@ class ShardSession {
  private:
   enum class Phase { kWaiting, kProving, kTaking, kReplaying, kLive };
   // The one call to Redis that may be under way. Lost: not answered, to be sent again as it was.
-  enum class Call { kNone, kAdd, kAddLost, kTick, kTickLost };
+  enum class Call { kNone, kAdd, kAddLost, kTick, kTickLost, kRules, kRulesLost };
 
   // Taking (shard_session.cc).
   void TryAgain();
@@ -118,6 +125,8 @@ class ShardSession {
   void Collect();
   void CollectFrom(std::unique_ptr<kafka::Batch> source, size_t first);
   void Reject(const kafka::Message& message, span::Rejection rejection, WorkBatch& batch);
+  // Whether the message has to be left out, by the rules that were in force when it was first read.
+  bool IsFiltered(Offset offset, const TraceKey& trace) const;
   bool IsFull(const WorkBatch& batch) const;
   bool HasOffsetsFallen(Offset offset);
   bool IsAtEnd() const;
@@ -128,8 +137,17 @@ class ShardSession {
   void SendAdd();
   void SendTick(Instant now);
   void SendAgain();
+  // What the history has to become before anything more is read; nullopt: nothing.
+  std::optional<DropHistory> NextRules() const;
+  void MaybeChangeRules(Instant now);
+  void SendRules();
+  void OnRulesStored(const buffer::StoreResult<bool>& result);
   void OnAdded(buffer::StoreResult<buffer::ShardFigures> result);
   void OnTicked(buffer::StoreResult<buffer::ShardFigures> result);
+  bool IsCallLost() const {
+    return call_ == Call::kAddLost || call_ == Call::kTickLost || call_ == Call::kRulesLost;
+  }
+  bool IsCallUnderWay() const { return call_ != Call::kNone && !IsCallLost(); }
   // Handles every code but kOk, and kWatermark and kMemory of an add. `lost`: what Call becomes
   // then.
   void OnRefused(const buffer::StoreResult<buffer::ShardFigures>& result, Call lost);
@@ -184,6 +202,10 @@ class ShardSession {
   std::unique_ptr<segment::ShardIndex> index_;
   WorkBatch collecting_, current_;
   RetiringDictionaries retiring_;
+  DropHistory history_;  // as Redis has it
+  uint64_t drop_revision_ = 0;
+  Instant next_rules_check_;
+  DropHistory next_history_;       // while the call that stores it is under way
   EventTime last_taken_deadline_;  // of the parts that were live at take
   bool is_adopting_ = false;
   bool is_dropping_ = false;
@@ -199,6 +221,7 @@ class ShardSession {
   bool is_committing_ = false;
   Offset highest_asked_ = kNoOffset;  // to be committed, of this log
 
+  std::shared_ptr<const DropRules> rules_;
   bool is_paused_ = false;
   bool is_reading_ = true;  // as the consumer was told last
   bool is_draining_ = false;

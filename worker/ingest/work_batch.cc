@@ -12,6 +12,7 @@ void WorkBatch::Clear() {
   sources.clear();
   bytes = 0;
   letters_waiting = 0;
+  filtered = 0;
 }
 
 EventTime ClampedTime(std::optional<EventTime> timestamp, EventTime redis_now) {
@@ -88,7 +89,8 @@ buffer::AddRequest RequestFor(Epoch epoch, const segment::BatchPlan& plan, const
   request.ledger.messages = plan.accepted + plan.rejected;
   request.ledger.accepted = plan.accepted;
   request.ledger.deduplicated = plan.deduplicated;
-  request.ledger.rejected = plan.rejected;
+  request.ledger.filtered = batch.filtered;
+  request.ledger.rejected = plan.rejected - batch.filtered;
   request.dictionary = encoder.dictionary();
   request.parts.reserve(plan.writes.size());
   AddAbsorbed(plan, request.parts);

@@ -20,7 +20,7 @@ struct ParsedMessage {
   Offset offset = kNoOffset;
   std::optional<EventTime> timestamp;  // as the message has it
   absl::string_view bytes;             // borrowed from a source of the batch
-  bool is_valid = false;               // `span` is meaningful
+  bool is_valid = false;               // to be accepted: `span` is meaningful
   span::Span span;
 };
 
@@ -30,6 +30,7 @@ struct WorkBatch {
   std::vector<ParsedMessage> messages;
   size_t bytes = 0;
   size_t letters_waiting = 0;  // dead letters that Kafka has not acknowledged
+  size_t filtered = 0;         // messages that a drop rule leaves out
   Instant started;             // when its first message was read
   Instant letters_since;       // when the oldest of them was sent
 
