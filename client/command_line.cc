@@ -55,6 +55,7 @@ class Parser {
     AddResize();
     AddRestart();
     AddApply();
+    AddDropRules();
     AddWait();
     AddOperations();
     AddAudit();
@@ -188,6 +189,42 @@ class Parser {
         "  spillway apply -f pools.yaml --prune --wait --timeout 2m\n");
     app->callback([this] {
       verb_ = [this](Session& session) { return ApplyPools(session, apply_, waiting_); };
+    });
+  }
+
+  void AddDropRules() {
+    CLI::App* app =
+        app_.add_subcommand("drop-rule", "Leave spans out for a while: rules by project or trace");
+    app->require_subcommand(1);
+    app->footer(
+        "A rule holds from the next message that nobody has read yet; what was accepted before "
+        "stays.\n"
+        "Spans that are left out are counted (spillway_ledger_filtered_total), never lost "
+        "unseen.\n\n"
+        "Examples:\n"
+        "  spillway drop-rule add noisy --project 42 --ttl 2h --reason \"incident 7\"\n"
+        "  spillway drop-rule list\n"
+        "  spillway drop-rule delete noisy\n");
+    CLI::App* add = app->add_subcommand("add", "Set a rule, or another one in its place");
+    add->add_option("NAME", drop_rule_.name, "Its name")->required();
+    add->add_option("--project", drop_rule_.project, "Spans of this project");
+    add->add_option("--trace", drop_rule_.trace, "Spans of this trace: 32 hex digits")
+        ->default_str("");
+    AddDuration(*add, "--ttl", drop_rule_.ttl, "How long it holds (90s, 2h)")->required();
+    add->add_option("--reason", drop_rule_.reason, "Why, for whoever finds it")->default_str("");
+    AddDryRun(*add);
+    add->callback([this] {
+      verb_ = [this](Session& session) {
+        return AddDropRule(session, drop_rule_, waiting_.dry_run);
+      };
+    });
+    CLI::App* list = app->add_subcommand("list", "Those that are in force");
+    list->callback([this] { verb_ = ListDropRules; });
+    CLI::App* end = app->add_subcommand("delete", "End a rule before its time");
+    end->add_option("NAME", name_, "Its name")->required();
+    AddDryRun(*end);
+    end->callback([this] {
+      verb_ = [this](Session& session) { return DeleteDropRule(session, name_, waiting_.dry_run); };
     });
   }
 
@@ -347,16 +384,20 @@ class Parser {
   }
 
   void AddTimeout(CLI::App& app) {
-    app.add_option_function<std::string>(
-           "--timeout",
-           [this](const std::string& text) {
-             const std::optional<Duration> timeout = ParseDuration(text);
-             if (!timeout)
-               throw CLI::ValidationError("--timeout", text + ": expected a time like 90s or 2m");
-             waiting_.timeout = *timeout;
-           },
-           "Wait no longer than this (500ms, 90s, 2m)")
+    AddDuration(app, "--timeout", waiting_.timeout, "Wait no longer than this (500ms, 90s, 2m)")
         ->default_str("2m");
+  }
+
+  static CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& value,
+                                  const std::string& help) {
+    return app.add_option_function<std::string>(
+        name,
+        [name, &value](const std::string& text) {
+          const std::optional<Duration> given = ParseDuration(text);
+          if (!given) throw CLI::ValidationError(name, text + ": expected a time like 90s or 2m");
+          value = *given;
+        },
+        help);
   }
 
   CLI::App app_;
@@ -365,6 +406,7 @@ class Parser {
   Resize resize_;
   Restart restart_;
   Apply apply_;
+  DropRule drop_rule_;
   LogReading log_reading_;
   Waiting waiting_;
   Goal::Kind goal_ = Goal::Kind::kHealthy;

@@ -374,6 +374,21 @@ Answer<v1::Operation> ControlClient::RestartWorker(const std::string& name, bool
   return Change(*fleet_, &v1::FleetService::Stub::RestartWorker, std::move(request), server_);
 }
 
+Answer<v1::ListDropRulesResponse> ControlClient::ListDropRules() {
+  return Call(*fleet_, &v1::FleetService::Stub::ListDropRules, v1::ListDropRulesRequest(), server_);
+}
+
+Answer<v1::DropRule> ControlClient::SetDropRule(v1::SetDropRuleRequest request) {
+  return Change(*fleet_, &v1::FleetService::Stub::SetDropRule, std::move(request), server_);
+}
+
+Answer<v1::DropRule> ControlClient::DeleteDropRule(const std::string& name, bool dry_run) {
+  v1::DeleteDropRuleRequest request;
+  request.set_name(name);
+  request.set_validate_only(dry_run);
+  return Change(*fleet_, &v1::FleetService::Stub::DeleteDropRule, std::move(request), server_);
+}
+
 Answer<v1::Shard> ControlClient::RestartShard(const std::string& name, bool dry_run) {
   v1::RestartShardRequest request;
   request.set_name(name);

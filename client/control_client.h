@@ -83,6 +83,10 @@ class ControlClient {
 
   Answer<v1::Operation> CancelOperation(const std::string& name, bool dry_run);
 
+  Answer<v1::ListDropRulesResponse> ListDropRules();
+  Answer<v1::DropRule> SetDropRule(v1::SetDropRuleRequest request);
+  Answer<v1::DropRule> DeleteDropRule(const std::string& name, bool dry_run);
+
   // Calls `on_change` with each answer of WatchFleet until it returns true (then kExitDone), or
   // `deadline` has passed (kExitTimedOut). If the stream breaks it is opened again, and goes on
   // where it was if the server can; if it cannot be opened the first time, kExitUnreachable.

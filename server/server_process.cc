@@ -91,7 +91,8 @@ absl::Status ServerProcess::Build() {
                                                                           revisions_,
                                                                           record_identity_,
                                                                           operations_,
-                                                                          created_});
+                                                                          created_,
+                                                                          drop_rules_});
   return Listen();
 }
 
@@ -122,6 +123,7 @@ absl::Status ServerProcess::OpenRecord() {
   record_identity_ = state.identity;
   operations_ = std::move(state.operations);
   created_ = std::move(restored.created);
+  drop_rules_ = std::move(state.drop_rules);
   requests_ = std::move(state.requests);
   recorder_ = std::make_unique<record::Recorder>(std::move(store), SystemClock());
   return absl::OkStatus();

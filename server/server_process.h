@@ -66,6 +66,7 @@ class ServerProcess {
   uint64_t record_identity_ = 0;
   std::vector<record::Operation> operations_;
   std::vector<record::PoolRecord> created_;
+  std::vector<record::DropRule> drop_rules_;
   std::vector<record::AnsweredRequest> requests_;  // of earlier servers
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<supervisor::Subscription> readiness_;

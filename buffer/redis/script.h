@@ -13,8 +13,8 @@ struct Script {
 
 namespace scripts {
 extern const Script kAck, kAcquire, kAdd, kAuditbegin, kAuditclaim, kAuditend, kAuditnames,
-    kAuditparts, kAuditread, kClaim, kClaimed, kDictionary, kDroprules, kLive, kPeek, kRelease, kSelftest,
-    kSummary, kTails, kTake, kTick, kTook;
+    kAuditparts, kAuditread, kClaim, kClaimed, kDictionary, kDroprules, kLive, kPeek, kRelease,
+    kSelftest, kSummary, kTails, kTake, kTick, kTook;
 }  // namespace scripts
 }  // namespace spillway::buffer
 

@@ -74,6 +74,19 @@ struct Apply {
 // Makes the pools what the file says. All of it is judged by the server before any of it is done.
 ExitCode ApplyPools(Session& session, const Apply& apply, const Waiting& waiting);
 
+// "noisy" and "dropRules/noisy" → "dropRules/noisy".
+std::string DropRuleResource(const std::string& name);
+struct DropRule {
+  std::string name;
+  std::optional<uint64_t> project;
+  std::string trace;  // empty: any
+  Duration ttl{0};
+  std::string reason;
+};
+ExitCode AddDropRule(Session& session, const DropRule& rule, bool dry_run);
+ExitCode ListDropRules(Session& session);
+ExitCode DeleteDropRule(Session& session, const std::string& name, bool dry_run);
+
 // "7" and "operations/7" → "operations/7".
 std::string OperationResource(const std::string& name);
 // `name` empty: the newest hundred, the newest last.

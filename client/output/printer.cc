@@ -211,6 +211,22 @@ void Printer::Operations(const google::protobuf::Message& answer,
   table.Print(out_);
 }
 
+void Printer::DropRules(const google::protobuf::Message& answer,
+                        const std::vector<v1::DropRule>& rules) {
+  if (PrintMessage(answer)) return;
+  Table table(Header({"NAME", "PROJECT", "TRACE", "UNTIL", "REASON"}, is_wide(), {"SET", "ACTOR"}));
+  for (const v1::DropRule& rule : rules) {
+    std::vector<std::string> row = {
+        ShortName(rule.name()), rule.has_project_id() ? absl::StrCat(rule.project_id()) : "any",
+        rule.trace_id().empty() ? "any" : rule.trace_id(), Text(rule.expire_time()), rule.reason()};
+    if (is_wide()) {
+      row.insert(row.end(), {rule.has_set_time() ? Text(rule.set_time()) : "", rule.actor()});
+    }
+    table.AddRow(std::move(row));
+  }
+  table.Print(out_);
+}
+
 void Printer::Footer(const std::string& line) {
   const bool is_for_people = format_ == Format::kTable || format_ == Format::kWide;
   if (is_for_people && !line.empty()) out_ << line << "\n";

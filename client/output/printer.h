@@ -30,6 +30,7 @@ class Printer {
   void Audit(const v1::AuditResponse& answer);
   void Operations(const google::protobuf::Message& answer,
                   const std::vector<v1::Operation>& operations);
+  void DropRules(const google::protobuf::Message& answer, const std::vector<v1::DropRule>& rules);
   // A line below a table; nothing for programs.
   void Footer(const std::string& line);
   // The newest last. `has_header` false: the entries continue what was printed before.

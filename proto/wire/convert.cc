@@ -351,12 +351,7 @@ absl::StatusOr<DownMessage> ReadOrder(const v1::Order& proto) {
     order.idle.push_back({idle});
   }
   ASSIGN_OR_RETURN(order.retake, ReadHeld("order.retake", proto.retake()));
-  if (proto.drop_rules().size() > static_cast<int>(kMaxDropRules)) {
-    return Invalid("order.drop_rules", absl::StrCat("more than ", kMaxDropRules));
-  }
-  for (const v1::DropRule& rule : proto.drop_rules()) {
-    ASSIGN_OR_RETURN(order.drop_rules.emplace_back(), ReadDropRule(rule));
-  }
+  ASSIGN_OR_RETURN(order.drop_rules, ReadDropRules(proto));
   return order;
 }
 

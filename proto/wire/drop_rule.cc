@@ -6,6 +6,8 @@
 
 namespace spillway::wire {
 
+std::string DropRuleName(const std::string& name) { return "dropRules/" + name; }
+
 bool IsDropRuleName(const std::string& name) {
   const auto is_fine = [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';

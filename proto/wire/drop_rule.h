@@ -41,6 +41,7 @@ struct DropRule {
   bool operator==(const DropRule&) const = default;
 };
 
+std::string DropRuleName(const std::string& name);  // "dropRules/noisy-project"
 bool IsDropRuleName(const std::string& name);
 
 }  // namespace spillway::wire

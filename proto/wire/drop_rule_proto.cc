@@ -53,6 +53,17 @@ absl::StatusOr<DropRule> ReadDropRule(const v1::DropRule& proto) {
   return rule;
 }
 
+absl::StatusOr<std::vector<DropRule>> ReadDropRules(const v1::Order& order) {
+  if (order.drop_rules().size() > static_cast<int>(kMaxDropRules)) {
+    return absl::InvalidArgumentError(absl::StrCat("order.drop_rules: more than ", kMaxDropRules));
+  }
+  std::vector<DropRule> rules;
+  for (const v1::DropRule& rule : order.drop_rules()) {
+    ASSIGN_OR_RETURN(rules.emplace_back(), ReadDropRule(rule));
+  }
+  return rules;
+}
+
 v1::DropRule DropRuleToProto(const DropRule& rule) {
   v1::DropRule proto;
   proto.set_name(absl::StrCat(kCollection, rule.name));

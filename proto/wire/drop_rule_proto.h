@@ -2,9 +2,12 @@
 #ifndef SPILLWAY_PROTO_WIRE_DROP_RULE_PROTO_H_
 #define SPILLWAY_PROTO_WIRE_DROP_RULE_PROTO_H_
 
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "proto/wire/drop_rule.h"
 #include "spillway/v1/drop_rules.pb.h"
+#include "spillway/v1/gateway.pb.h"
 
 namespace spillway::wire {
 
@@ -12,6 +15,8 @@ namespace spillway::wire {
 // capitals.
 absl::StatusOr<DropRule> ReadDropRule(const v1::DropRule& proto);
 v1::DropRule DropRuleToProto(const DropRule& rule);
+// Those of an order: at most kMaxDropRules.
+absl::StatusOr<std::vector<DropRule>> ReadDropRules(const v1::Order& order);
 
 }  // namespace spillway::wire
 

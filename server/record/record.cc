@@ -26,6 +26,10 @@ Change Clipped(Change change) {
     Clip(operation.actor, kMaxTextBytes);
     Clip(operation.detail, kMaxTextBytes);
   }
+  for (DropRule& rule : change.drop_rules) {
+    Clip(rule.actor, kMaxTextBytes);
+    Clip(rule.reason, kMaxTextBytes);
+  }
   for (Death& death : change.deaths) {
     Clip(death.reason, kMaxTextBytes);
     auto& lines = death.last_lines;

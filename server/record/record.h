@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "proto/wire/drop_rule.h"
 
 namespace spillway::record {
 
@@ -94,6 +95,15 @@ struct Operation {
   bool operator==(const Operation&) const = default;
 };
 
+// A rule by which spans are left out, and who wants it.
+struct DropRule {
+  wire::DropRule rule;
+  WallTime set{};
+  std::string actor{};   // as of an event
+  std::string reason{};  // as given; may be empty
+  bool operator==(const DropRule&) const = default;
+};
+
 // One entry of the journal.
 struct Event {
   int64_t sequence = 0;  // rises by one; given by the store
@@ -136,7 +146,9 @@ struct Change {
   std::optional<AnsweredRequest> request{};
   std::vector<Event> events{};
   std::vector<Death> deaths{};
-  std::vector<Operation> operations{};  // each replaces what was known under its number
+  std::vector<Operation> operations{};          // each replaces what was known under its number
+  std::vector<DropRule> drop_rules{};           // each replaces what was known under its name
+  std::vector<std::string> ended_drop_rules{};  // names
 };
 
 // What a server that starts wants to know.
@@ -144,6 +156,7 @@ struct State {
   std::vector<PoolRecord> pools;          // by name
   std::vector<AnsweredRequest> requests;  // oldest first, none older than kMaxRequestAge
   std::vector<Operation> operations;      // oldest first
+  std::vector<DropRule> drop_rules;       // by name; their times may be over
   uint64_t identity = 0;                  // of this record: another for every one that is begun
 };
 

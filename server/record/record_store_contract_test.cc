@@ -190,6 +190,28 @@ TEST_P(RecordStoreTest, KeepsWhatItAloneKnowsOfACreatedPool) {
   EXPECT_THAT(Load().pools, ElementsAre(Pool("flush", 1), pool));
 }
 
+TEST_P(RecordStoreTest, KeepsDropRulesUntilTheyAreEnded) {
+  DropRule project;
+  project.rule = {"noisy", {.project_id = ~uint64_t{0}, .trace_id = {}}, WallTime{9}};
+  project.set = {5};
+  project.actor = "someone";
+  project.reason = "an incident";
+  DropRule trace;
+  trace.rule = {"a-trace", {.project_id = {}, .trace_id = wire::TraceId{~uint64_t{0}, 0}}, {8}};
+  Change change;
+  change.drop_rules = {project, trace};
+  Commit(change);
+  Reopen();
+  EXPECT_THAT(Load().drop_rules, ElementsAre(trace, project)) << "by name";
+  project.rule.expire_time = {10};
+  Change later;
+  later.drop_rules = {project};
+  later.ended_drop_rules = {"a-trace", "unknown"};
+  Commit(later);
+  Reopen();
+  EXPECT_THAT(Load().drop_rules, ElementsAre(project));
+}
+
 TEST_P(RecordStoreTest, TheNewestWordOnAPoolCounts) {
   Commit({.pools = {Pool("flush", 2), Pool("old", 1)}});
   Commit({.pools = {Pool("flush", 5)}, .forgotten_pools = {"old"}});

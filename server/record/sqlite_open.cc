@@ -64,6 +64,13 @@ constexpr const char* kSteps[] = {
   ALTER TABLE pools ADD COLUMN is_created INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE pools ADD COLUMN role INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE pools ADD COLUMN is_scaled_elsewhere INTEGER NOT NULL DEFAULT 0;
+)",
+    // 5: drop rules. Numbers of 64 bits without a sign are kept in a column's 64 bits with one.
+    R"(
+  CREATE TABLE drop_rules(
+    name TEXT PRIMARY KEY, project_id INTEGER, trace_high INTEGER, trace_low INTEGER,
+    expire_us INTEGER NOT NULL, set_us INTEGER NOT NULL, actor TEXT NOT NULL,
+    reason TEXT NOT NULL) STRICT;
 )"};
 static_assert(std::size(kSteps) == SqliteRecordStore::kSchemaVersion);
 

@@ -118,6 +118,7 @@ absl::StatusOr<State> SqliteRecordStore::Load() {
     state.requests.push_back(std::move(request));
   }
   ASSIGN_OR_RETURN(state.operations, LoadOperations());
+  ASSIGN_OR_RETURN(state.drop_rules, LoadDropRules());
   return state;
 }
 
@@ -136,6 +137,7 @@ absl::Status SqliteRecordStore::Write(const Change& change) {
   if (change.request) RETURN_IF_ERROR(WriteRequest(*change.request));
   RETURN_IF_ERROR(WriteEvents(change.events));
   RETURN_IF_ERROR(WriteDeaths(change.deaths));
+  RETURN_IF_ERROR(WriteDropRules(change));
   return WriteOperations(change.operations);
 }
 
@@ -256,6 +258,50 @@ absl::StatusOr<std::vector<Operation>> SqliteRecordStore::LoadOperations() {
     operation.max_unavailable = rows.Integer32(18);
     operation.replaced = SlotsOf(rows.Text(19));
     operations.push_back(std::move(operation));
+  }
+}
+
+absl::Status SqliteRecordStore::WriteDropRules(const Change& change) {
+  for (const std::string& name : change.ended_drop_rules) {
+    RETURN_IF_ERROR(database_->Prepare("DELETE FROM drop_rules WHERE name = ?").Bind(name).Run());
+  }
+  for (const DropRule& given : change.drop_rules) {
+    const wire::DropMatch& match = given.rule.match;
+    Statement insert = database_->Prepare(
+        "INSERT OR REPLACE INTO drop_rules VALUES(?, iif(?, ?, NULL), iif(?, ?, NULL), iif(?, ?,"
+        " NULL), ?, ?, ?, ?)");
+    const wire::TraceId trace = match.trace_id.value_or(wire::TraceId{});
+    const int has_trace = match.trace_id ? 1 : 0;
+    insert.Bind(given.rule.name).Bind(match.project_id ? 1 : 0);
+    insert.Bind(static_cast<int64_t>(match.project_id.value_or(0)));
+    insert.Bind(has_trace).Bind(static_cast<int64_t>(trace.high));
+    insert.Bind(has_trace).Bind(static_cast<int64_t>(trace.low));
+    insert.Bind(given.rule.expire_time.us).Bind(given.set.us).Bind(given.actor);
+    RETURN_IF_ERROR(insert.Bind(given.reason).Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DropRule>> SqliteRecordStore::LoadDropRules() {
+  Statement rows = database_->Prepare(
+      "SELECT name, project_id IS NOT NULL, project_id, trace_high IS NOT NULL, trace_high,"
+      " trace_low, expire_us, set_us, actor, reason FROM drop_rules ORDER BY name");
+  std::vector<DropRule> rules;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, rows.Step());
+    if (!has_row) return rules;
+    DropRule rule;
+    rule.rule.name = rows.Text(0);
+    if (rows.Integer(1) != 0) rule.rule.match.project_id = static_cast<uint64_t>(rows.Integer(2));
+    if (rows.Integer(3) != 0) {
+      rule.rule.match.trace_id = {static_cast<uint64_t>(rows.Integer(4)),
+                                  static_cast<uint64_t>(rows.Integer(5))};
+    }
+    rule.rule.expire_time = {rows.Integer(6)};
+    rule.set = {rows.Integer(7)};
+    rule.actor = rows.Text(8);
+    rule.reason = rows.Text(9);
+    rules.push_back(std::move(rule));
   }
 }
 

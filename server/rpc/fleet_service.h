@@ -75,6 +75,12 @@ class FleetService final : public v1::FleetService::CallbackService {
                       v1::ShardExplanation* response) override;
   Unary* GetScaleAdvice(Context* context, const v1::GetScaleAdviceRequest* request,
                         v1::ScaleAdvice* response) override;
+  Unary* SetDropRule(Context* context, const v1::SetDropRuleRequest* request,
+                     v1::DropRule* response) override;
+  Unary* ListDropRules(Context* context, const v1::ListDropRulesRequest* request,
+                       v1::ListDropRulesResponse* response) override;
+  Unary* DeleteDropRule(Context* context, const v1::DeleteDropRuleRequest* request,
+                        v1::DropRule* response) override;
   Unary* Audit(Context* context, const v1::AuditRequest* request,
                v1::AuditResponse* response) override;
   Unary* ListEvents(Context* context, const v1::ListEventsRequest* request,

@@ -85,6 +85,8 @@ absl::Status Supervisor::Core::FindOwner(Wanted& wanted) const {
 
 std::string Supervisor::Core::TargetOf(const Wanted& wanted) {
   if (wanted.shard) return absl::StrCat("shards/", wanted.shard->value);
+  if (wanted.drop_rule) return wire::DropRuleName(wanted.drop_rule->rule.name);
+  if (wanted.ended_drop_rule) return wire::DropRuleName(*wanted.ended_drop_rule);
   return wanted.worker ? fleet::WorkerName(*wanted.worker) : fleet::PoolName(wanted.pool);
 }
 
@@ -145,6 +147,7 @@ void Supervisor::Core::TakeNext() {
 }
 
 void Supervisor::Core::AnswerPreview(Wanted wanted, const fleet::Event& event) const {
+  if (IsAboutDropRules(wanted)) return wanted.done(PoolView{});
   const fleet::Pool pool = PoolBefore(wanted, event);
   PoolView view = ToView(fleet::Wished(pool, event), fleet_, Around());
   view.etag = EtagOf(pool, etag_salt_);
@@ -159,6 +162,7 @@ absl::StatusOr<fleet::Event> Supervisor::Core::Plan(Wanted& wanted) const {
     if (absl::Status status = FindOwner(wanted); !status.ok()) return status;
     return *wanted.verb;
   }
+  if (IsAboutDropRules(wanted)) return PlanDropRules(wanted);
   if (wanted.creation) return PlanCreation(*wanted.creation);
   if (wanted.cancels != 0) RETURN_IF_ERROR(CheckCancel(wanted.cancels));
   const absl::StatusOr<const fleet::Pool*> pool = FindPool(wanted.pool);
@@ -184,7 +188,7 @@ absl::StatusOr<fleet::Event> Supervisor::Core::Plan(Wanted& wanted) const {
 
 void Supervisor::Core::Refuse(Wanted wanted, const absl::Status& status) {
   // The server's own end is no news, and neither is a question.
-  if (!absl::IsUnavailable(status) && !wanted.origin.validate_only) {
+  if (!absl::IsUnavailable(status) && !wanted.origin.validate_only && !wanted.is_own) {
     record::Event event;
     event.actor = wanted.origin.actor;
     event.action = wanted.action;
@@ -198,6 +202,7 @@ void Supervisor::Core::Refuse(Wanted wanted, const absl::Status& status) {
 }
 
 record::Change Supervisor::Core::ToRecord(const Wanted& wanted, const fleet::Event& event) const {
+  if (IsAboutDropRules(wanted)) return DropRulesToRecord(wanted);
   const fleet::Pool pool = PoolBefore(wanted, event);
   const fleet::Pool wished = fleet::Wished(pool, event);
   const WallTime now = parts_.clock.Wall();
@@ -254,7 +259,7 @@ void Supervisor::Core::OnRecorded(Wanted wanted, fleet::Event event, const absl:
     Finish(std::move(wanted), std::move(event));
   } else {
     Log(LogLevel::kWarning, "change refused: it cannot be recorded",
-        {{"pool", fleet::PoolName(wanted.pool)}, {"error", status}});
+        {{"target", TargetOf(wanted)}, {"error", status}});
     Refuse(std::move(wanted), Refusal(absl::StatusCode::kFailedPrecondition, "STATE_NOT_WRITABLE",
                                       absl::StrCat("nothing was changed: ", status.message())));
   }
@@ -262,6 +267,7 @@ void Supervisor::Core::OnRecorded(Wanted wanted, fleet::Event event, const absl:
 }
 
 void Supervisor::Core::Finish(Wanted wanted, fleet::Event event) {
+  if (IsAboutDropRules(wanted)) return FinishDropRules(std::move(wanted), std::move(event));
   for (const record::Operation& operation : wanted.operations) operations_.Put(operation);
   if (!wanted.operations.empty()) MarkChanged();
   std::optional<PoolView> view;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "server/supervisor/drop_rules.h"
 #include "server/supervisor/recorded_pools.h"
 
 namespace spillway::supervisor {
@@ -49,6 +50,7 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
                  }),
       operations_(parts.operations),
       wait_timer_(parts.loop, [this] { AnswerWaits(); }),
+      drop_rule_timer_(parts.loop, [this] { EndExpiredDropRules(); }),
       log_timer_(parts.loop, [this] { RetryLogs(); }),
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
@@ -66,6 +68,9 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
     }
   }
   ResumeOperations();
+  for (const record::DropRule& rule : parts.drop_rules) drop_rules_[rule.rule.name] = rule;
+  fleet_.drop_rules = RulesOf(drop_rules_);
+  drop_rule_views_ = ViewsOf(drop_rules_);
   discovery_.topic = config.input.topic;
   books_ = std::make_shared<ShardBooks>(
       parts.loop, parts.clock, parts.store,
@@ -81,6 +86,7 @@ void Supervisor::Core::Begin() {
   }
   Apply(std::move(found));
   Discover();
+  EndExpiredDropRules();
   books_->Begin();
 }
 
@@ -91,6 +97,7 @@ void Supervisor::Core::Close() {
   discovery_timer_.Stop();
   books_->Close();
   wait_timer_.Stop();
+  drop_rule_timer_.Stop();
   AnswerWaits();
   EndReaders();
   processes_.clear();

@@ -57,6 +57,8 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void CreatePool(PoolCreation creation, PoolDone done);
   void UpdatePool(PoolUpdate update, PoolDone done);
   void DeletePool(PoolDeletion deletion, PoolDone done);
+  void SetDropRule(DropRuleSetting setting, PoolDone done);
+  void DeleteDropRule(std::string name, Origin origin, PoolDone done);
   void Audit(std::optional<ShardId> shard, AuditDone done);
   void CaptureStacks(const fleet::WorkerKey& worker, CaptureDone done);
   void ReadLog(LogQuery query, LogDone done);
@@ -90,11 +92,14 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
     std::optional<PoolCreation> creation{};
     std::optional<PoolUpdate> update{};
     std::optional<PoolDeletion> deletion{};
+    std::optional<DropRuleSetting> drop_rule{};  // these two are about no pool
+    std::optional<std::string> ended_drop_rule{};
     std::optional<fleet::Event> verb{};
     std::optional<fleet::WorkerKey> worker{};  // the verb is about this one of the pool
     std::optional<ShardId> shard{};            // or about this one; `pool` is an owner's
     int64_t cancels = 0;                       // instead of both: this operation
     std::string detail{};                      // for the journal
+    bool is_own = false;                       // nobody asked for it: a refusal is no news
     // What is to be said of operations when it is on record, and which of them is the answer.
     std::vector<record::Operation> operations{};
     int64_t number = 0;
@@ -105,6 +110,14 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   void Enqueue(Wanted wanted);
   void TakeNext();
   absl::StatusOr<fleet::Event> Plan(Wanted& wanted) const;
+  static bool IsAboutDropRules(const Wanted& wanted) {
+    return wanted.drop_rule || wanted.ended_drop_rule;
+  }
+  absl::StatusOr<fleet::Event> PlanDropRules(const Wanted& wanted) const;
+  record::Change DropRulesToRecord(const Wanted& wanted) const;
+  void FinishDropRules(Wanted wanted, fleet::Event event);
+  void EndExpiredDropRules();
+  void ArmDropRuleTimer();
   // The pool of a worker that has the shard, and who they are.
   absl::Status FindOwner(Wanted& wanted) const;
   absl::StatusOr<fleet::Event> PlanCreation(const PoolCreation& creation) const;
@@ -207,6 +220,10 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   std::vector<std::pair<fleet::WorkerKey, Generation>> worker_restarts_;  // to be asked for again
   std::vector<OperationWait> waits_;
   Timer wait_timer_;
+
+  std::map<std::string, record::DropRule> drop_rules_;  // as recorded
+  std::shared_ptr<const std::vector<DropRuleView>> drop_rule_views_;
+  Timer drop_rule_timer_;
 
   std::deque<Wanted> changes_;
   bool is_recording_ = false;       // a change is on its way to the disk

@@ -65,6 +65,13 @@ struct PoolDeletion {
   Origin origin{};
 };
 
+// A rule to be in force from now on, in the place of the one of its name if there is one.
+struct DropRuleSetting {
+  wire::DropRule rule;
+  std::string reason;  // for the journal and whoever lists it
+  Origin origin{};     // `etag` says nothing
+};
+
 // Changes that take time (all but Pause and Resume) begin an operation: `operation` in the answer.
 // One that only asks changes nothing and answers with the pool as it would be, and `preview`.
 // The pool as it is wished for now (observed follows later), or why not; a Snapshot taken after the
@@ -138,6 +145,12 @@ class FleetControl {
   // Answers with the pool as it was. NOT_FOUND / POOL_NOT_FOUND; FAILED_PRECONDITION /
   // POOL_CONFIGURED, POOL_NOT_EMPTY.
   virtual void DeletePool(PoolDeletion deletion, PoolDone done) = 0;
+  // Both answer with a pool without a name: the snapshot has the rules. INVALID_ARGUMENT /
+  // OUT_OF_RANGE: its end is past, or further away than kLongestDropRule; RESOURCE_EXHAUSTED /
+  // TOO_MANY_DROP_RULES: wire::kMaxDropRules others are in force.
+  virtual void SetDropRule(DropRuleSetting setting, PoolDone done) = 0;
+  // NOT_FOUND / DROP_RULE_NOT_FOUND.
+  virtual void DeleteDropRule(std::string name, Origin origin, PoolDone done) = 0;
   // Walks one shard, or all, and compares with the counters; answers on the loop's thread, which
   // may take minutes. What could not be told is in the answer. NOT_FOUND / SHARD_NOT_FOUND;
   // UNAVAILABLE / SHARDS_UNKNOWN (none are known yet); RESOURCE_EXHAUSTED / TOO_MANY_AUDITS.
@@ -153,6 +166,7 @@ class FleetControl {
 
 inline constexpr Duration kLogWait = std::chrono::seconds(1);
 inline constexpr std::chrono::minutes kLongestOperationWait{10};
+inline constexpr std::chrono::hours kLongestDropRule{30 * 24};
 
 // A status with a stable reason, for google.rpc.ErrorInfo.
 absl::Status Refusal(absl::StatusCode code, absl::string_view reason, absl::string_view message);

@@ -121,6 +121,7 @@ Surroundings Supervisor::Core::Around() const {
   around.now = parts_.clock.Now();
   around.wall = parts_.clock.Wall();
   around.operations = operations_.Views();
+  around.drop_rules = drop_rule_views_;
   around.etag_salt = etag_salt_;
   around.discovery = discovery_;
   around.start_times = start_times_;

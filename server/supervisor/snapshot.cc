@@ -32,6 +32,14 @@ const WorkerView* FindWorker(const FleetSnapshot& snapshot, const fleet::WorkerK
   return nullptr;
 }
 
+const DropRuleView* FindDropRule(const FleetSnapshot& snapshot, absl::string_view name) {
+  if (snapshot.drop_rules == nullptr) return nullptr;
+  for (const DropRuleView& rule : *snapshot.drop_rules) {
+    if (rule.rule.name == name) return &rule;
+  }
+  return nullptr;
+}
+
 OperationPtr FindOperation(const FleetSnapshot& snapshot, int64_t number) {
   if (snapshot.operations == nullptr) return nullptr;
   for (const OperationPtr& operation : *snapshot.operations) {

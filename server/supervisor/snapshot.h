@@ -116,6 +116,14 @@ struct ShardView {
   std::optional<AuditView> audit;    // empty: never audited by this server
 };
 
+// A rule by which ingest workers leave spans out.
+struct DropRuleView {
+  wire::DropRule rule;
+  WallTime set;
+  std::string actor;   // who set it, as given
+  std::string reason;  // as given; may be empty
+};
+
 // One condition of readiness: "redis", "kafka", "shards", "pool/flush", …
 struct Check {
   std::string name;
@@ -136,6 +144,8 @@ struct FleetSnapshot {
   // Oldest first; those that run, and the newest that have ended. Shared between snapshots. Null:
   // there are none.
   std::shared_ptr<const std::vector<OperationPtr>> operations{};
+  // By name; all that are in force. Shared between snapshots. Null: there are none.
+  std::shared_ptr<const std::vector<DropRuleView>> drop_rules{};
 };
 
 using SnapshotPtr = std::shared_ptr<const FleetSnapshot>;
@@ -149,6 +159,7 @@ std::string LossOf(const FleetSnapshot& snapshot, const PoolView& deleted);
 // Null if there is none of that name (without "pools/").
 const PoolView* FindPool(const FleetSnapshot& snapshot, absl::string_view name);
 OperationPtr FindOperation(const FleetSnapshot& snapshot, int64_t number);
+const DropRuleView* FindDropRule(const FleetSnapshot& snapshot, absl::string_view name);
 const WorkerView* FindWorker(const FleetSnapshot& snapshot, const fleet::WorkerKey& key);
 
 }  // namespace spillway::supervisor

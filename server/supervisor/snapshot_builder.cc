@@ -278,6 +278,7 @@ FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& aroun
   snapshot.at = around.now;
   snapshot.is_stopping = fleet.is_shutting_down;
   snapshot.operations = around.operations;
+  snapshot.drop_rules = around.drop_rules;
   snapshot.shards = ShardViews(fleet, around);
   snapshot.checks.push_back(KafkaCheck(fleet, around));
   if (const auto check = RedisCheck(fleet, around)) snapshot.checks.push_back(*check);

@@ -28,6 +28,7 @@ struct Surroundings {
   Instant now;
   WallTime wall;
   std::shared_ptr<const std::vector<OperationPtr>> operations{};
+  std::shared_ptr<const std::vector<DropRuleView>> drop_rules{};
   uint64_t etag_salt = 0;  // differs from record to record
   DiscoveryView discovery;
   std::map<fleet::WorkerKey, WallTime> start_times;  // of processes

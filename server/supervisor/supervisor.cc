@@ -114,6 +114,20 @@ void Supervisor::CreatePool(PoolCreation creation, PoolDone done) {
       });
 }
 
+void Supervisor::SetDropRule(DropRuleSetting setting, PoolDone done) {
+  core_->loop().Post(
+      [core = core_, setting = std::move(setting), done = std::move(done)]() mutable {
+        core->SetDropRule(std::move(setting), std::move(done));
+      });
+}
+
+void Supervisor::DeleteDropRule(std::string name, Origin origin, PoolDone done) {
+  core_->loop().Post([core = core_, name = std::move(name), origin = std::move(origin),
+                      done = std::move(done)]() mutable {
+    core->DeleteDropRule(std::move(name), std::move(origin), std::move(done));
+  });
+}
+
 void Supervisor::UpdatePool(PoolUpdate update, PoolDone done) {
   core_->loop().Post([core = core_, update = std::move(update), done = std::move(done)]() mutable {
     core->UpdatePool(std::move(update), std::move(done));

@@ -42,6 +42,7 @@ struct Parts {
   uint64_t record_identity = 0;
   std::vector<record::Operation> operations{};  // of earlier servers: those that run go on
   std::vector<record::PoolRecord> created{};    // pools beside those of the configuration
+  std::vector<record::DropRule> drop_rules{};   // those whose time is over are ended
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and
@@ -77,6 +78,8 @@ class Supervisor final : public FleetControl, public WorkerGateway {
   void CreatePool(PoolCreation creation, PoolDone done) override;
   void UpdatePool(PoolUpdate update, PoolDone done) override;
   void DeletePool(PoolDeletion deletion, PoolDone done) override;
+  void SetDropRule(DropRuleSetting setting, PoolDone done) override;
+  void DeleteDropRule(std::string name, Origin origin, PoolDone done) override;
   void Audit(std::optional<ShardId> shard, AuditDone done) override;
   void CaptureStacks(fleet::WorkerKey worker, CaptureDone done) override;
   void ReadLog(LogQuery query, LogDone done) override;

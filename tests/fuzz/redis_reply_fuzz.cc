@@ -1,6 +1,6 @@
 // Any bytes as the replies of Redis: each call of the store is answered, once and in time, and what
 // it says is made of what was asked for. First byte: which call; second: raw bytes or made up
-// values (made_up_replies.h); then the replies.
+// values (made_up_replies.h); then the replies. 255 first: the rest is a shard's drop rules.
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -20,6 +20,7 @@
 #include "buffer/redis/slot_map.h"
 #include "tests/fuzz/made_up_replies.h"
 #include "tests/fuzz/redis_server.h"
+#include "worker/ingest/drop_history.h"
 
 namespace spillway::fuzz {
 namespace {
@@ -257,10 +258,25 @@ void Ask(uint8_t call, Loop& loop, Run& run) {
   }
 }
 
+// What can be read is written as it is read, and a worker goes on from it.
+void CheckDropRules(absl::string_view text) {
+  const auto history = ingest::DropHistory::FromText(text);
+  if (!history.ok()) return;
+  const auto again = ingest::DropHistory::FromText(history->ToText());
+  CHECK(again.ok() && *again == *history, "drop rules that were read can be read again");
+  if (history->empty()) return;
+  CHECK(history->periods().size() <= ingest::DropHistory::kMaxPeriods, "periods are bounded");
+  const ingest::DropHistory ended = history->With({}, WallTime{0}, 5, 0).value_or(*history);
+  for (const ingest::DropHistory::Period& period : ended.periods()) {
+    CHECK(period.to.has_value(), "without rules nothing is in force");
+  }
+}
+
 void CheckReplies(absl::string_view input) {
   static Loop loop;
   static RedisServer server(loop);
   if (input.size() < 2) return;
+  if (static_cast<uint8_t>(input[0]) == 255) return CheckDropRules(input.substr(1));
   Run run(loop, server, MadeUpReplies(input.substr(2), input[1] % 2 == 0));
   Ask(static_cast<uint8_t>(input[0]), loop, run);
 }

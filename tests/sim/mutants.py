@@ -280,6 +280,14 @@ MUTANTS = [
     Expression("counts-accepted-twice", "13: the ledger counts a span once",
                f"{INGEST}/work_batch.cc", "request.ledger.accepted = «plan.accepted»",
                "plan.accepted + plan.deduplicated", Sim("quiet")),
+    Expression("replay-takes-all", "drop rules: what is read again is judged as it was",
+               f"{INGEST}/shard_session.cc",
+               "if («IsFiltered(message.offset, parsed.span.trace)») continue;", "false",
+               Case("ingest_sim_test", "*")),
+    Expression("reads-while-rules-change", "drop rules: Redis knows first",
+               f"{INGEST}/session_reading.cc",
+               "if («call_ == Call::kRules || call_ == Call::kRulesLost») return;", "false",
+               Case("ingest_sim_test", "*")),
 
     # ---- the flush owner
     Expression("claims-of-nobody", "5: the owner releases claims it does not hold",

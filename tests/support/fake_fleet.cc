@@ -335,6 +335,45 @@ void FakeFleet::CreatePool(supervisor::PoolCreation creation, supervisor::PoolDo
                      fleet::OperationKind::kCreatePool));
 }
 
+void FakeFleet::PublishDropRules(std::vector<supervisor::DropRuleView> rules) {
+  FleetSnapshot snapshot = *Snapshot();
+  snapshot.drop_rules =
+      std::make_shared<const std::vector<supervisor::DropRuleView>>(std::move(rules));
+  Publish(std::move(snapshot));
+}
+
+void FakeFleet::SetDropRule(supervisor::DropRuleSetting setting, supervisor::PoolDone done) {
+  Remember((setting.origin.validate_only ? "would drop-rule add " : "drop-rule add ") +
+           setting.rule.name);
+  Count(setting.origin);
+  if (!setting.origin.validate_only) {
+    const SnapshotPtr snapshot = Snapshot();
+    std::vector<supervisor::DropRuleView> rules;
+    if (snapshot->drop_rules != nullptr) rules = *snapshot->drop_rules;
+    std::erase_if(rules, [&](const auto& rule) { return rule.rule.name == setting.rule.name; });
+    rules.push_back({setting.rule, {1'700'000'000'000'000}, "tester", setting.reason});
+    PublishDropRules(std::move(rules));
+  }
+  done(supervisor::PoolView{});
+}
+
+void FakeFleet::DeleteDropRule(std::string name, supervisor::Origin origin,
+                               supervisor::PoolDone done) {
+  Remember((origin.validate_only ? "would drop-rule delete " : "drop-rule delete ") + name);
+  Count(origin);
+  const SnapshotPtr snapshot = Snapshot();
+  if (supervisor::FindDropRule(*snapshot, name) == nullptr) {
+    return done(supervisor::Refusal(absl::StatusCode::kNotFound, "DROP_RULE_NOT_FOUND",
+                                    "dropRules/" + name + ": there is no such rule"));
+  }
+  if (!origin.validate_only) {
+    std::vector<supervisor::DropRuleView> rules = *snapshot->drop_rules;
+    std::erase_if(rules, [&](const auto& rule) { return rule.rule.name == name; });
+    PublishDropRules(std::move(rules));
+  }
+  done(supervisor::PoolView{});
+}
+
 void FakeFleet::UpdatePool(supervisor::PoolUpdate update, supervisor::PoolDone done) {
   Remember((update.origin.validate_only ? "would update " : "update ") + update.pool);
   ChangeResult pool = Present(update.pool);

@@ -88,6 +88,11 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void CreatePool(supervisor::PoolCreation creation, supervisor::PoolDone done) override;
   void UpdatePool(supervisor::PoolUpdate update, supervisor::PoolDone done) override;
   void DeletePool(supervisor::PoolDeletion deletion, supervisor::PoolDone done) override;
+  // Change the snapshot's rules, unless they only ask; "drop-rule add noisy", "drop-rule delete
+  // noisy".
+  void SetDropRule(supervisor::DropRuleSetting setting, supervisor::PoolDone done) override;
+  void DeleteDropRule(std::string name, supervisor::Origin origin,
+                      supervisor::PoolDone done) override;
   void Audit(std::optional<ShardId> shard, supervisor::AuditDone done) override;
   void CaptureStacks(fleet::WorkerKey worker, supervisor::CaptureDone done) override;
   void ReadLog(supervisor::LogQuery query, supervisor::LogDone done) override;
@@ -111,6 +116,7 @@ class FakeFleet final : public supervisor::FleetControl, public supervisor::Work
   void Count(const supervisor::Origin& origin);
   ChangeResult Present(const std::string& pool) const;
   void Remember(const std::string& verb);
+  void PublishDropRules(std::vector<supervisor::DropRuleView> rules);
 
   mutable Mutex mutex_;
   mutable CondVar changed_;

@@ -39,6 +39,7 @@ class RecordDisk {
     for (const auto& [name, pool] : pools_) state.pools.push_back(pool);
     state.requests = requests_;
     for (const auto& [number, operation] : operations_) state.operations.push_back(operation);
+    for (const auto& [name, rule] : drop_rules_) state.drop_rules.push_back(rule);
     return state;
   }
   std::vector<record::Event> events() const {  // oldest first
@@ -67,6 +68,8 @@ class RecordDisk {
       std::erase_if(requests_, [&](const auto& known) { return known.time.us < oldest; });
       Bound(requests_, record::kMaxRequests);
     }
+    for (const std::string& name : change.ended_drop_rules) drop_rules_.erase(name);
+    for (const record::DropRule& rule : change.drop_rules) drop_rules_[rule.rule.name] = rule;
     for (record::Event& event : change.events) {
       event.sequence = ++last_event_;
       events_.push_back(std::move(event));
@@ -100,6 +103,7 @@ class RecordDisk {
   bool hangs_ ABSL_GUARDED_BY(mutex_) = false;
   int commits_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, record::PoolRecord> pools_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, record::DropRule> drop_rules_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::AnsweredRequest> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::Event> events_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::Death> deaths_ ABSL_GUARDED_BY(mutex_);
