@@ -66,6 +66,11 @@ void TastePoison(const char* name, absl::string_view bytes) {
   std::raise(number);
 }
 
+bool ForgetsStep(const char* name) {
+  const char* const folder = Folder();
+  return folder != nullptr && unlink((std::string(folder) + "/" + name).c_str()) == 0;
+}
+
 std::vector<std::string> AllFailpoints() {
   std::vector<std::string> names(__start_spillway_failpoints, __stop_spillway_failpoints);
   std::sort(names.begin(), names.end());

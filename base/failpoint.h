@@ -17,6 +17,12 @@
 // is a step at which a content ends every process that works on it. The file
 // "flush.assemble.poison" holds a signal's number, a space, and what makes `bytes` poisonous; it
 // stays.
+//
+//   if (SPILLWAY_FORGETS("flush.claim.forgotten")) return;
+//
+// is a step that a test can have forgotten: the process lives and reports, but what waits for the
+// step waits for ever. The file "flush.claim.forgotten" is removed by the first that reaches it,
+// and only that forgets the step.
 #ifndef SPILLWAY_BASE_FAILPOINT_H_
 #define SPILLWAY_BASE_FAILPOINT_H_
 
@@ -35,6 +41,9 @@ void ReachFailpoint(const char* name);
 // Use the macro. Loop thread only.
 void TastePoison(const char* name, absl::string_view bytes);
 
+// Use the macro. Loop thread only. True: the step is not to be done.
+bool ForgetsStep(const char* name);
+
 // Every point that is linked into this program, sorted, each once.
 std::vector<std::string> AllFailpoints();
 
@@ -48,6 +57,7 @@ std::vector<std::string> AllFailpoints();
     ::spillway::ReachFailpoint(point);                                                           \
   } while (false)
 #define SPILLWAY_POISON(name, bytes) ::spillway::TastePoison(name, bytes)
+#define SPILLWAY_FORGETS(name) ::spillway::ForgetsStep(name)
 
 #else
 
@@ -58,6 +68,8 @@ std::vector<std::string> AllFailpoints();
 #define SPILLWAY_POISON(name, bytes) \
   do {                               \
   } while (false)
+
+#define SPILLWAY_FORGETS(name) false
 
 #endif  // SPILLWAY_FAILPOINTS
 

@@ -75,6 +75,14 @@ TEST(FailpointTest, PoisonEndsEveryProcessThatTastesIt) {
   std::filesystem::remove_all(Folder());
 }
 
+TEST(FailpointTest, AStepIsForgottenOnceIfToldTo) {
+  EXPECT_FALSE(SPILLWAY_FORGETS("test.step"));
+  std::ofstream(Folder() + "/test.step") << "\n";
+  EXPECT_TRUE(SPILLWAY_FORGETS("test.step"));
+  EXPECT_FALSE(SPILLWAY_FORGETS("test.step"));
+  std::filesystem::remove_all(Folder());
+}
+
 }  // namespace
 }  // namespace spillway
 

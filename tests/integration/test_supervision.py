@@ -59,6 +59,40 @@ def arm(fleet):
     fleet.environment = {"SPILLWAY_FAILPOINT_DIR": str(fleet.folder / "armed")}
 
 
+# Above the 2 s after which waiting for the other side is said to be that.
+STALLS = {**IMPATIENT, "health": {"stall_timeout": "4s", "silence_timeout": "60s", "report_interval": "200ms"},
+          "flush": {**IMPATIENT["flush"], "drain_timeout": "1s"}}
+
+
+@pytest.mark.parametrize("point", ["flush.claim.forgotten", "ingest.add.forgotten"])
+def test_a_worker_that_reports_but_does_nothing_is_replaced(make_fleet, point):
+    """P6: RUNNING but dead. It forgets a step of one shard; the other worker, as busy, is left alone."""
+    role = point.split(".")[0]
+    fleet = fleet_of(make_fleet, ingest=2, flush=2, config=STALLS, before=arm)
+    for side in ("flushWorker", "ingestWorker"):  # a shard that is handed over begins anew, and would be mended
+        wait_until(lambda: len({s.get(side) for s in fleet.shards()} - {None}) == 2, f"each {side} has its shards")
+    before = {w["name"]: w for w in fleet.workers()}
+    load = Load(fleet, rate=6_000)
+    wait_until(lambda: fleet.ledger_sum("acknowledged") > 1000, "segments leave")
+    (fleet.folder / "armed" / point).write_text("")
+
+    def replaced():
+        return next((w for w in fleet.workers(role) if w["uid"] != before[w["name"]]["uid"] and
+                     w["state"] == "WORKER_STATE_READY"), None)
+
+    after = wait_until(replaced, "it is replaced", 60)
+    assert "work to do and no progress" in after["lastDeath"], after["lastDeath"]
+    assert not alive(int(before[after["name"]]["pid"]))
+    assert list((fleet.run_dir / "stacks").iterdir()), "all threads are in a file"
+    deaths = json.loads(fleet.must("-o", "json", "deaths"))["deaths"]
+    assert len(deaths) == 1 and "no progress" in json.dumps(deaths), deaths
+    verdict = load.check("--allow-duplicates")
+    assert_nothing_lost(verdict)
+    assert verdict["duplicated"] == verdict["duplicated_same_flush_id"], verdict
+    others = {w["name"]: w["uid"] for w in fleet.workers() if w["name"] != after["name"]}
+    assert others == {name: before[name]["uid"] for name in others}
+
+
 def test_a_stopped_worker_is_silent_and_replaced(make_fleet):
     """P6, SIGSTOP: the health time-out of a worker that was well."""
     fleet = fleet_of(make_fleet, ingest=1, flush=1, config=IMPATIENT)

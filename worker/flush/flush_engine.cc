@@ -178,6 +178,7 @@ void FlushEngine::Perform(ShardId id, Shard& shard, FlusherAction action) {
     parts_.store.Peek(id, peek->epoch, peek->limit, ToEvent<Peeked, buffer::PeekReply>(id, shard));
   } else if (auto* claim = std::get_if<DoClaim>(&action)) {
     SPILLWAY_FAILPOINT("flush.claim.chosen");
+    if (SPILLWAY_FORGETS("flush.claim.forgotten")) return;
     parts_.store.ClaimParts(id, std::move(claim->request),
                             ToEvent<Claimed, buffer::Claim>(id, shard));
   } else if (const auto* stale = std::get_if<DoReleaseStale>(&action)) {

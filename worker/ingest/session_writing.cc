@@ -64,6 +64,7 @@ void ShardSession::StartBatch(Instant now) {
 void ShardSession::SendAdd() {
   call_ = Call::kAdd;
   before_.sent = sent_add_->new_watermark;
+  if (SPILLWAY_FORGETS("ingest.add.forgotten")) return;
   parts_.store.Add(
       shard_, sent_add_,
       [this, attempt = std::weak_ptr<bool>(attempt_)](StoreResult<ShardFigures> result) {
