@@ -180,6 +180,8 @@ struct Ledger {
   bool operator==(const Ledger&) const = default;
 };
 
+inline constexpr Duration kLongWait = std::chrono::seconds(2);
+
 // What an ingest worker needs. See the file comment for threads.
 class IngestStore {
  public:
@@ -201,6 +203,8 @@ class IngestStore {
   // knows.
   virtual void StoreDropRules(ShardId shard, const StoreDropRulesRequest& request,
                               Done<bool> done) = 0;
+  // As FlushStore::KeepsWaiting.
+  virtual bool KeepsWaiting(ShardId shard) const = 0;
 };
 
 struct AcquireRequest {
@@ -298,6 +302,10 @@ class FlushStore {
                            Done<AcknowledgeReply> done) = 0;
   // value: whether the claim existed.
   virtual void Release(ShardId shard, const ReleaseRequest& request, Done<bool> done) = 0;
+  // Whether it is Redis' turn, and has been for long: the shard's server owes replies and has said
+  // nothing for kLongWait, or refuses for now. Every call is answered in the end; until then this
+  // tells waiting from a call that was never made (health, design section 5).
+  virtual bool KeepsWaiting(ShardId shard) const = 0;
 };
 
 // What the control plane and audits read.

@@ -44,6 +44,7 @@ class SteppedClient final : public RedisClient {
   }
   std::vector<ServingNode> Nodes() const override { return real_->Nodes(); }
   absl::string_view NodeOf(Slot slot) const override { return real_->NodeOf(slot); }
+  bool KeepsWaiting(Slot slot) const override { return real_->KeepsWaiting(slot); }
   const ConnectionState& state() const override { return real_->state(); }
 
  private:

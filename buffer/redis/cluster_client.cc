@@ -175,6 +175,13 @@ void ClusterClient::FailLater(CallPtr call, StoreCode code, std::string message)
 
 // ---- the map
 
+bool ClusterClient::KeepsWaiting(Slot slot) const {
+  if (paused_.contains(slot)) return true;
+  const NodeAddress* master = map_.MasterOf(slot);
+  const auto node = master == nullptr ? nodes_.end() : nodes_.find(*master);
+  return node != nodes_.end() && node->second.connection->KeepsWaiting();
+}
+
 void ClusterClient::RequestRefresh() {
   if (is_refreshing_) {
     wants_refresh_ = true;

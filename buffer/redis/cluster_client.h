@@ -27,6 +27,7 @@ class ClusterClient : public RedisClient {
   void SendToNode(absl::string_view name, Command command, OnResult done) override;
   std::vector<ServingNode> Nodes() const override;
   absl::string_view NodeOf(Slot slot) const override;
+  bool KeepsWaiting(Slot slot) const override;
   const ConnectionState& state() const override { return state_; }
 
  private:

@@ -287,6 +287,11 @@ void RedisConnection::OnSilence() {
   OnLost("no answer");
 }
 
+bool RedisConnection::KeepsWaiting() const {
+  return is_refusing_ ||
+         (!sent_.empty() && SystemClock().Now() - last_reply_ >= options_.long_wait);
+}
+
 // A null reply says that the connection is being torn down.
 void RedisConnection::OnReply(const redisReply* reply) {
   CHECK(!sent_.empty(), "Redis answers each command once");

@@ -40,6 +40,7 @@ struct ConnectionOptions {
   TlsFiles tls;               // for an endpoint with TLS
   Duration connect_timeout = std::chrono::seconds(5);
   Duration command_timeout = std::chrono::seconds(10);  // no byte from a server that owes a reply
+  Duration long_wait = kLongWait;                       // KeepsWaiting
   Duration retry_limit = std::chrono::seconds(10);      // for LOADING, READONLY and their like
   Duration backoff_initial = std::chrono::milliseconds(50);
   Duration backoff_max = std::chrono::seconds(2);
@@ -84,6 +85,8 @@ class RedisConnection final : private ReplyExpectation {
   // Lets the replies in flight come, then connects anew.
   void Leave();
   const ConnectionState& state() const { return state_; }
+  // The server owes replies and has sent none for `long_wait`, or refuses for now.
+  bool KeepsWaiting() const;
   const Endpoint& endpoint() const { return endpoint_; }
 
  private:

@@ -42,6 +42,9 @@ class RedisClient {
   virtual std::vector<ServingNode> Nodes() const = 0;
   // Name of the node that serves `slot`; empty: none. Valid until the next event of the loop.
   virtual absl::string_view NodeOf(Slot slot) const = 0;
+  // Whether a call for `slot` waits for its node, which has been silent for long or refuses for
+  // now, or for a slot that moves.
+  virtual bool KeepsWaiting(Slot slot) const = 0;
   // Ready: every node is. The text names those that are not.
   virtual const ConnectionState& state() const = 0;
 };

@@ -58,6 +58,10 @@ double RedisShardStore::MemoryRatioFor(ShardId shard) const {
   return server == servers_.end() ? 0 : server->second.memory_ratio;
 }
 
+bool RedisShardStore::KeepsWaiting(ShardId shard) const {
+  return client_->KeepsWaiting(SlotOfKey(KeysOf(shard).meta()));
+}
+
 void RedisShardStore::ListShards(Done<std::vector<ShardId>> done) {
   RegistryRoute().Send(
       Command({"SMEMBERS", RegistryKey(name_space_)}),

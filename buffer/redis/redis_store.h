@@ -52,6 +52,7 @@ class RedisShardStore : public IngestStore, public FlushStore, public ShardReade
   void StoreDropRules(ShardId shard, const StoreDropRulesRequest& request,
                       Done<bool> done) override;
 
+  bool KeepsWaiting(ShardId shard) const override;
   void Acquire(ShardId shard, const AcquireRequest& request, Done<Epoch> done) override;
   void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) override;
   void ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) override;

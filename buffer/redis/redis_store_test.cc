@@ -340,15 +340,23 @@ TEST(RedisLossTest, AServerThatDoesNotAnswerIsGivenUp) {
   options.connection.endpoint = *ParseEndpoint(server->url());
   // Longer than the pause between the store's own questions about memory: those it does not count.
   options.connection.command_timeout = std::chrono::milliseconds(1'500);
+  options.connection.long_wait = std::chrono::milliseconds(300);
   RedisShardStore store(loop, options);
   RunLoopUntil(loop, [&] { return store.state().is_ready; });
   server->process().SignalGroup(SIGSTOP);
   std::optional<StoreResult<ShardSummary>> summary;
+  EXPECT_FALSE(store.KeepsWaiting(kOther)) << "it owes nothing";
   store.Summary(kOther, [&](StoreResult<ShardSummary> r) { summary = std::move(r); });
-  RunLoopUntil(loop, [&] { return summary.has_value(); });
+  bool has_kept_waiting = false;
+  RunLoopUntil(loop, [&] {
+    has_kept_waiting |= !summary.has_value() && store.KeepsWaiting(kOther);
+    return summary.has_value();
+  });
   EXPECT_EQ(summary->code, StoreCode::kUnavailable);
+  EXPECT_TRUE(has_kept_waiting);
   server->process().SignalGroup(SIGCONT);
   RunLoopUntil(loop, [&] { return store.state().is_ready; });
+  EXPECT_FALSE(store.KeepsWaiting(kOther));
 }
 
 TEST(RedisLossTest, TheStoreMayGoInItsOwnCallback) {

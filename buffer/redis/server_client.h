@@ -25,6 +25,7 @@ class ServerClient : public RedisClient {
   void SendToNode(absl::string_view name, Command command, OnResult done) override;
   std::vector<ServingNode> Nodes() const override;
   absl::string_view NodeOf(Slot slot) const override;
+  bool KeepsWaiting(Slot) const override { return connection_.KeepsWaiting(); }
   const ConnectionState& state() const override { return connection_.state(); }
 
  private:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 import uuid
 
 import pytest
@@ -91,6 +92,24 @@ def test_a_worker_that_reports_but_does_nothing_is_replaced(make_fleet, point):
     assert verdict["duplicated"] == verdict["duplicated_same_flush_id"], verdict
     others = {w["name"]: w["uid"] for w in fleet.workers() if w["name"] != after["name"]}
     assert others == {name: before[name]["uid"] for name in others}
+
+
+def test_workers_that_wait_for_redis_are_not_stalled(make_fleet):
+    """Redis stands still for longer than a stall may last (Kafka: test_kafka_faults.py): slow is not stalled."""
+    fleet = fleet_of(make_fleet, ingest=1, flush=2, config=STALLS)
+    before = pids(fleet, "flush") | pids(fleet, "ingest")
+    load = Load(fleet, rate=6_000)
+    wait_until(lambda: fleet.ledger_sum("acknowledged") > 1000, "segments leave")
+    fleet.redis.process.send_signal(signal.SIGSTOP)
+    since = time.monotonic()
+    try:
+        wait_until(lambda: time.monotonic() - since > 7, "longer than stall_timeout and a margin")
+        assert pids(fleet, "flush") | pids(fleet, "ingest") == before
+    finally:
+        fleet.redis.process.send_signal(signal.SIGCONT)
+    assert_nothing_lost(load.check("--allow-duplicates"))
+    assert pids(fleet, "flush") | pids(fleet, "ingest") == before
+    assert json.loads(fleet.must("-o", "json", "deaths")).get("deaths", []) == []
 
 
 def test_a_stopped_worker_is_silent_and_replaced(make_fleet):

@@ -74,6 +74,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
                       Done<bool> done) override;
   void StoreDropRules(ShardId shard, const StoreDropRulesRequest& request,
                       Done<bool> done) override;
+  bool KeepsWaiting(ShardId) const override { return keeps_waiting_; }
   void Acquire(ShardId shard, const AcquireRequest& request, Done<Epoch> done) override;
   void Peek(ShardId shard, Epoch epoch, uint32_t limit, Done<PeekReply> done) override;
   void ClaimParts(ShardId shard, ClaimRequest request, Done<Claim> done) override;
@@ -104,6 +105,8 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   void SetMemoryRatio(double ratio) { memory_ratio_ = ratio; }
   // While set, adds that write something answer kMemory. Everything else goes on.
   void SetMemoryFull(bool is_full) { is_memory_full_ = is_full; }
+
+  void SetKeepsWaiting(bool keeps_waiting) { keeps_waiting_ = keeps_waiting; }
 
   // Runs during the next Load, once: entries have been read, their dictionaries have not.
   void InterruptLoad(std::function<void()> meanwhile) { interrupt_load_ = std::move(meanwhile); }
@@ -145,6 +148,7 @@ class FakeShardStore : public IngestStore, public FlushStore, public ShardReader
   WallTime now_{1'704'067'200'000'000};
   double memory_ratio_ = 0;
   bool is_memory_full_ = false;
+  bool keeps_waiting_ = false;
   uint64_t dictionaries_dropped_ = 0;
   std::string misuse_;
   FaultHook faults_;

@@ -115,7 +115,7 @@ void FlushEngine::PollShard(ShardId id, Shard& shard, Instant now) {
   Step(id, shard, Tick{});
   // Claims that were made in this poll begin at once.
   for (const auto& [claim, run] : shard.runs) run->Continue(now);
-  shard.cause = BlockedCause(shard, now);
+  shard.cause = BlockedCause(id, shard, now);
   shard.activity.Enter(PresentActivity(id, shard, now), parts_.clock.Now());
 }
 
@@ -298,16 +298,16 @@ void FlushEngine::ProbeRedis(Instant now) {
                     });
 }
 
-wire::Cause FlushEngine::BlockedCause(const Shard& shard, Instant now) const {
+wire::Cause FlushEngine::BlockedCause(ShardId id, const Shard& shard, Instant now) const {
   if (const wire::Cause cause = shard.flusher.blocked_cause(); cause != wire::Cause::kNone) {
     return cause;
   }
-  for (const auto& [id, run] : shard.runs) {
+  for (const auto& [claim, run] : shard.runs) {
     if (run->cause() != wire::Cause::kNone) return run->cause();
     const std::optional<Instant> since = run->waits_for_kafka_since();
     if (since && now - *since > kKafkaIsSlow) return wire::Cause::kKafka;
   }
-  return wire::Cause::kNone;
+  return parts_.store.KeepsWaiting(id) ? wire::Cause::kRedis : wire::Cause::kNone;
 }
 
 void FlushEngine::AccountBlocked(Instant now) {
@@ -341,7 +341,7 @@ wire::WorkerReport FlushEngine::Report() const {
     for (const auto& [claim, run] : shard->runs) out.progress += run->progress();
     const bool may_claim = flusher.stage() == wire::ShardStage::kOwned && MayClaim(id);
     out.has_work = out.in_flight > 0 || (may_claim && peek.due_count > 0);
-    out.blocked_cause = BlockedCause(*shard, now);
+    out.blocked_cause = BlockedCause(id, *shard, now);
     out.spans = shard->counts.spans;
     out.segments = shard->counts.segments;
     out.times = shard->activity.Until(now);

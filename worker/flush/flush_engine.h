@@ -75,7 +75,7 @@ class FlushEngine final : private ClaimHost {
   void ProbeRedis(Instant now);
   void AccountBlocked(Instant now);
   void FinishDrain();
-  wire::Cause BlockedCause(const Shard& shard, Instant now) const;
+  wire::Cause BlockedCause(ShardId id, const Shard& shard, Instant now) const;
   wire::Activity PresentActivity(ShardId id, const Shard& shard, Instant now) const;
 
   const Parts parts_;

@@ -557,6 +557,20 @@ TEST_F(FlushEngineTest, RecordsLatenessByRedisTime) {
   EXPECT_NEAR(lateness.sum_seconds, 0.4, 0.01);
 }
 
+TEST_F(FlushEngineTest, ASilentRedisIsRedissToExplainAForgottenCallIsNot) {
+  world_.UseFaults([](StoreCall call, ShardId) {
+    return call == StoreCall::kClaim ? StoreFault::kHold : StoreFault::kNone;
+  });
+  Flusher flusher(world_);
+  world_.AddPart(kShard, Family());
+  flusher.Own({kShard});
+  flusher.RunFor(seconds(5));
+  EXPECT_TRUE(flusher.ShardReport(kShard).has_work);
+  EXPECT_EQ(flusher.ShardReport(kShard).blocked_cause, wire::Cause::kNone);
+  world_.store.SetKeepsWaiting(true);
+  EXPECT_EQ(flusher.ShardReport(kShard).blocked_cause, wire::Cause::kRedis);
+}
+
 // One shard's trouble is not the others' (design section 1, finding 4).
 TEST_F(FlushEngineTest, GoesOnWithTheOthersWhileOneShardHasNoRedis) {
   constexpr ShardId kOther{4};

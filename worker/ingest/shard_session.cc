@@ -419,6 +419,7 @@ Cause ShardSession::BlockedCause() const {
   for (const WorkBatch* batch : {&current_, &collecting_}) {
     if (batch->letters_waiting > 0 && now - batch->letters_since > slow) return Cause::kDeadLetter;
   }
+  if (parts_.store.KeepsWaiting(shard_)) return Cause::kRedis;
   if (!others_turn_ || now - *others_turn_ <= slow) return Cause::kNone;
   return phase_ == Phase::kTaking ? taking_->waits_for() : Cause::kKafka;
 }

@@ -99,65 +99,6 @@ TEST_F(ShardSessionTest, TakesAgainUntilKafkaAndRedisAnswer) {
   EXPECT_GE(h.redis().ingest_epoch.number, 2u);
 }
 
-// ---- waiting for Kafka or Redis is not a stall
-
-TEST_F(ShardSessionTest, WorkThatKafkaDoesNotHandOutIsKafkasToExplain) {
-  Assign();
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kNone);
-  h.kafka.has_leaders = false;
-  h.Append(SpanText('a', 'a', 0));
-  h.Pass(seconds(1));
-  EXPECT_TRUE(session().Report().has_work);
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kNone) << "a moment is nothing";
-  h.Pass(seconds(3));
-  EXPECT_TRUE(session().Report().has_work);
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kKafka);
-  h.kafka.has_leaders = true;
-  h.Pass(seconds(2));
-  EXPECT_EQ(h.redis().watermark, 1);
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kNone);
-}
-
-TEST_F(ShardSessionTest, AReplayThatKafkaDoesNotHandOutIsKafkasToExplain) {
-  h.Append(SpanText('a', 'a', 0));
-  Assign();
-  ASSERT_EQ(h.redis().watermark, 1);
-  h.ReplaceWorker(0);
-  h.kafka.has_leaders = false;
-  h.Append(SpanText('b', 'b', 0));
-  Assign();
-  EXPECT_FALSE(session().is_live());
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kNone);
-  h.Pass(seconds(3));
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kKafka);
-  h.kafka.has_leaders = true;
-  h.worker().consumer.Notify();
-  h.Pass(seconds(1));
-  EXPECT_TRUE(session().is_live());
-}
-
-TEST_F(ShardSessionTest, ATakeThatRedisDoesNotAnswerIsRedissToExplain) {
-  h.store.SetFaults([](StoreCall call, ShardId) {
-    return call == StoreCall::kTake ? StoreFault::kHold : StoreFault::kNone;
-  });
-  Assign();
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kNone);
-  h.Pass(seconds(3));
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kRedis);
-}
-
-TEST_F(ShardSessionTest, LettersUnderWayAreTheDeadLetterTopicsToExplain) {
-  h.worker().producer.Hold();
-  Assign();
-  h.Append("bad");
-  h.Pass(seconds(4));
-  EXPECT_FALSE(session().gate().is_closed()) << "that is for later";
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kDeadLetter);
-  h.worker().producer.Unhold();
-  h.Pass(seconds(1));
-  EXPECT_EQ(session().Report().blocked_cause, Cause::kNone);
-}
-
 // ---- rows D4, D4b: who moves the clock
 
 TEST_F(ShardSessionTest, TicksMoveTheClockAtTheEndOfTheInput) {
