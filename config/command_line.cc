@@ -103,6 +103,7 @@ absl::StatusOr<ServerCommandLine> ParseServerCommandLine(
   const Options options = {
       {"config", Text(line.source.file, "a file name")},
       {"check", Switch(line.check_only)},
+      {"retry-config", Switch(line.retry_config)},
       {"help", Switch(line.help)},
       {"version", Switch(line.version)},
       {"flusher-processes", Text(flusher_processes, "a number of processes")},
@@ -123,6 +124,7 @@ std::string ServerUsage() {
   --dotted.key=value      any key of the configuration, over the file: --flush.lease=90s
   --flusher-processes N   short for --pools.flush.replicas=N
   --check                 say what is wrong (exit code 78), or print the effective configuration
+  --retry-config          try settings again that were taken back (docs/operations.md)
   --version, --help
 )";
 }

@@ -17,6 +17,7 @@ namespace spillway::config {
 struct ServerCommandLine {
   Source source;            // --config FILE and --dotted.key=value, for Load
   bool check_only = false;  // --check: print the effective configuration (or the problems) and end
+  bool retry_config = false;  // --retry-config: settings that were taken back are tried again
   bool help = false;
   bool version = false;
 };

@@ -88,14 +88,15 @@ class FileReader {
       : option_(option), config_(config), problems_(problems) {}
 
   void Read(const std::string& file) {
-    const YAML::Node document = Parse(file);
-    if (document.IsNull()) return;
-    ReadMap(Keys(), document, "", "", config_);
+    Read(Parse(file, [&] { return YAML::LoadFile(file); }));
+  }
+  void ReadText(const std::string& yaml) {
+    Read(Parse("(text)", [&] { return YAML::Load(yaml); }));
   }
 
   // A document of pools and nothing else; answers with the keys that each of them gives.
   std::vector<Given> ReadOnlyPools(const std::string& file) {
-    const YAML::Node document = Parse(file);
+    const YAML::Node document = Parse(file, [&] { return YAML::LoadFile(file); });
     if (!problems_.empty()) return {};
     if (!document.IsMap() || !document["pools"]) {
       Add("pools", "", "a list of pools");
@@ -113,9 +114,14 @@ class FileReader {
   }
 
  private:
-  YAML::Node Parse(const std::string& file) {
+  void Read(const YAML::Node& document) {
+    if (!document.IsNull()) ReadMap(Keys(), document, "", "", config_);
+  }
+
+  template <typename Reading>
+  YAML::Node Parse(const std::string& file, Reading read) {
     try {
-      return YAML::LoadFile(file);
+      return read();
     } catch (const YAML::BadFile&) {
       problems_.push_back({option_, file, "a readable YAML file"});
     } catch (const YAML::Exception& error) {
@@ -268,6 +274,16 @@ std::vector<Pool> DefaultPools() {
 
 }  // namespace
 
+static std::variant<Config, Problems> Checked(Config config, Problems problems) {
+  // Combinations are judged only when every value stands: else they blame what was not meant.
+  if (problems.empty()) {
+    FillDefaults(config);
+    problems = CheckCombinations(config);
+  }
+  if (!problems.empty()) return problems;
+  return config;
+}
+
 std::string Problem::ToString() const {
   return absl::StrCat(key_path, ": ", value.empty() ? "(empty)" : value, ": expected ", expected);
 }
@@ -280,13 +296,15 @@ std::variant<Config, std::vector<Problem>> Load(const Source& source) {
   for (const auto& [path, value] : source.overrides) {
     ApplyOverride(path, value, config, problems);
   }
-  // Combinations are judged only when every value stands: else they blame what was not meant.
-  if (problems.empty()) {
-    FillDefaults(config);
-    problems = CheckCombinations(config);
-  }
-  if (!problems.empty()) return problems;
-  return config;
+  return Checked(std::move(config), std::move(problems));
+}
+
+std::variant<Config, std::vector<Problem>> LoadText(const std::string& yaml) {
+  Config config;
+  config.pools = DefaultPools();
+  Problems problems;
+  FileReader("configuration", config, problems).ReadText(yaml);
+  return Checked(std::move(config), std::move(problems));
 }
 
 std::variant<std::vector<ListedPool>, std::vector<Problem>> LoadPools(const std::string& file) {

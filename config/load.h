@@ -31,6 +31,9 @@ struct Source {
 // All problems at once, or a Config that is checked and complete (defaults filled in).
 std::variant<Config, std::vector<Problem>> Load(const Source& source);
 
+// The same of the text of a file.
+std::variant<Config, std::vector<Problem>> LoadText(const std::string& yaml);
+
 // Pools as the configuration lists them, in a file of their own.
 struct ListedPool {
   Pool pool;                    // what is not given has the default

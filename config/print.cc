@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "config/keys.h"
 #include "config/load.h"
+#include "config/worker_settings.h"
 
 namespace spillway::config {
 namespace {
@@ -105,6 +106,16 @@ configuration. Unknown keys are errors. There are no secrets in it: those are in
 std::string ToYaml(const Config& config) {
   YAML::Emitter out;
   EmitKeys<Config>(out, Keys(), config, EmitPools);
+  return absl::StrCat(out.c_str(), "\n");
+}
+
+std::string WorkerSettings(const Config& config) {
+  std::vector<Key<Config>> keys;
+  for (const Key<Config>& key : Keys()) {
+    if (IsWorkerSetting(key.path)) keys.push_back(key);
+  }
+  YAML::Emitter out;
+  EmitKeys<Config>(out, keys, config, nullptr);
   return absl::StrCat(out.c_str(), "\n");
 }
 

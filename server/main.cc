@@ -25,10 +25,11 @@ LogLevel LevelOf(const std::string& level) {
   return level == "error" ? LogLevel::kError : LogLevel::kInfo;
 }
 
-int Run(const config::Config& config, TerminationSignals& signals) {
+int Run(const config::Config& config, bool retries_config, TerminationSignals& signals) {
   ConfigureLog(config.log.format == "json" ? LogFormat::kJson : LogFormat::kText,
                LevelOf(config.log.level));
-  absl::StatusOr<std::unique_ptr<ServerProcess>> process = ServerProcess::Create(config, signals);
+  absl::StatusOr<std::unique_ptr<ServerProcess>> process =
+      ServerProcess::Create(config, retries_config, signals);
   if (!process.ok()) {
     Complain(std::string(process.status().message()));
     // What only a person can mend, a damaged state file among it, is not to be tried again.
@@ -61,7 +62,7 @@ int Main(const std::vector<std::string>& arguments) {
     std::fputs(config::ToYaml(config).c_str(), stdout);
     return kExitOk;
   }
-  return Run(config, signals);
+  return Run(config, line->retry_config, signals);
 }
 
 }  // namespace

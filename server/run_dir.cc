@@ -15,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kKeptConfigs = 2;
-
 absl::Status MakeDirectory(const std::string& key, const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -26,13 +24,13 @@ absl::Status MakeDirectory(const std::string& key, const fs::path& path) {
 }
 
 // config.<n>.yaml by n.
-std::map<int64_t, fs::path> FindConfigs(const std::string& directory) {
-  std::map<int64_t, fs::path> found;
+std::map<uint64_t, fs::path> FindConfigs(const std::string& directory) {
+  std::map<uint64_t, fs::path> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename();
     absl::string_view number = name;
-    int64_t n = 0;
+    uint64_t n = 0;
     const bool is_config = absl::ConsumePrefix(&number, "config.") &&
                            absl::ConsumeSuffix(&number, ".yaml") && absl::SimpleAtoi(number, &n);
     if (is_config) found[n] = entry.path();
@@ -61,21 +59,24 @@ absl::StatusOr<RunDir> RunDir::Open(const config::Server& config) {
   return RunDir(config.run_dir, *std::move(lock));
 }
 
-absl::StatusOr<std::string> RunDir::WriteConfig(const std::string& yaml) const {
-  std::map<int64_t, fs::path> configs = FindConfigs(path_);
-  const int64_t next = configs.empty() ? 1 : configs.rbegin()->first + 1;
-  const std::string name = absl::StrCat(path_, "/config.", next, ".yaml");
-  const std::string unfinished = name + ".new";
-  std::ofstream file(unfinished);
-  file << yaml;
-  file.close();
+absl::StatusOr<std::map<uint64_t, std::string>> RunDir::WriteConfigs(
+    const std::map<uint64_t, std::string>& yaml) const {
+  std::map<uint64_t, std::string> names;
   std::error_code error;
-  if (file) fs::rename(unfinished, name, error);
-  if (!file || error) return absl::InternalError(absl::StrCat(name, ": cannot be written"));
-  for (; configs.size() >= kKeptConfigs; configs.erase(configs.begin())) {
-    fs::remove(configs.begin()->second, error);
+  for (const auto& [generation, text] : yaml) {
+    const std::string name = absl::StrCat(path_, "/config.", generation, ".yaml");
+    const std::string unfinished = name + ".new";
+    std::ofstream file(unfinished);
+    file << text;
+    file.close();
+    if (file) fs::rename(unfinished, name, error);
+    if (!file || error) return absl::InternalError(absl::StrCat(name, ": cannot be written"));
+    names[generation] = name;
   }
-  return name;
+  for (const auto& [generation, path] : FindConfigs(path_)) {
+    if (!yaml.contains(generation)) fs::remove(path, error);
+  }
+  return names;
 }
 
 }  // namespace spillway::server

@@ -3,6 +3,8 @@
 #ifndef SPILLWAY_SERVER_RUN_DIR_H_
 #define SPILLWAY_SERVER_RUN_DIR_H_
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -20,9 +22,10 @@ class RunDir {
   // FAILED_PRECONDITION: another spillwayd runs there (its pid is in the message).
   static absl::StatusOr<RunDir> Open(const config::Server& config);
 
-  // Writes the effective configuration for the workers: <path>/config.<n>.yaml, n above all that
-  // are there. Running workers have read theirs: all but the newest two files go. Returns the file.
-  absl::StatusOr<std::string> WriteConfig(const std::string& yaml) const;
+  // Writes what workers may be started with, by generation: <path>/config.<generation>.yaml. Others
+  // go: running workers have read theirs. Returns the files.
+  absl::StatusOr<std::map<uint64_t, std::string>> WriteConfigs(
+      const std::map<uint64_t, std::string>& yaml) const;
 
   const std::string& path() const { return path_; }
 

@@ -49,12 +49,13 @@ TEST_F(RunDirTest, BelongsToOneServerAtATime) {
   EXPECT_TRUE(RunDir::Open(config_).ok());
 }
 
-TEST_F(RunDirTest, NumbersTheConfigurationsAndKeepsTheNewestTwo) {
+TEST_F(RunDirTest, HasTheConfigurationsThatAreWrittenLast) {
   const auto run_dir = RunDir::Open(config_);
   ASSERT_TRUE(run_dir.ok());
-  for (const char* yaml : {"a: 1\n", "a: 2\n", "a: 3\n"}) {
-    ASSERT_TRUE(run_dir->WriteConfig(yaml).ok());
-  }
+  ASSERT_TRUE(run_dir->WriteConfigs({{1, "a: 1\n"}, {2, "a: old\n"}}).ok());
+  const auto files = run_dir->WriteConfigs({{2, "a: 2\n"}, {3, "a: 3\n"}});
+  ASSERT_TRUE(files.ok()) << files.status();
+  EXPECT_EQ(files->at(3), config_.run_dir + "/config.3.yaml");
   EXPECT_FALSE(std::filesystem::exists(config_.run_dir + "/config.1.yaml"));
   EXPECT_EQ(Read(config_.run_dir + "/config.2.yaml"), "a: 2\n");
   EXPECT_EQ(Read(config_.run_dir + "/config.3.yaml"), "a: 3\n");

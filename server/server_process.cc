@@ -38,10 +38,11 @@ double Seconds(Duration duration) { return std::chrono::duration<double>(duratio
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Create(const config::Config& config,
+                                                                     bool retries_config,
                                                                      TerminationSignals& signals) {
   ASSIGN_OR_RETURN(RunDir run_dir, RunDir::Open(config.server));
   std::unique_ptr<ServerProcess> process(new ServerProcess(config, signals, std::move(run_dir)));
-  RETURN_IF_ERROR(process->Build());
+  RETURN_IF_ERROR(process->Build(retries_config));
   return process;
 }
 
@@ -61,10 +62,10 @@ ServerProcess::~ServerProcess() {
   supervisor_.reset();  // what is still asked is refused; workers are let go of
 }
 
-absl::Status ServerProcess::Build() {
+absl::Status ServerProcess::Build(bool retries_config) {
   ASSIGN_OR_RETURN(std::string worker_program, FindWorkerProgram());
-  RETURN_IF_ERROR(OpenRecord());
-  ASSIGN_OR_RETURN(std::string config_file, run_dir_.WriteConfig(config::ToYaml(config_)));
+  RETURN_IF_ERROR(OpenRecord(retries_config));
+  RETURN_IF_ERROR(WriteConfigs());
   ASSIGN_OR_RETURN(
       std::unique_ptr<kafka::MetadataClient> metadata,
       kafka::MakeMetadataClient({config_.kafka.brokers, config_.kafka.properties, "spillwayd"}));
@@ -72,7 +73,7 @@ absl::Status ServerProcess::Build() {
                                                 NeededRetention(config_.segments));
   launcher_ = std::make_unique<process::LocalLauncher>(
       loop_, process::LocalLauncherOptions{std::move(worker_program), run_dir_.path(),
-                                           std::move(config_file), config_.server.gateway});
+                                           config_.server.gateway});
   ASSIGN_OR_RETURN(buffer::RedisStoreOptions store,
                    buffer::MakeRedisStoreOptions(config_.redis, config_.name_space));
   store_ = std::make_unique<buffer::RedisShardStore>(loop_, std::move(store));
@@ -92,11 +93,14 @@ absl::Status ServerProcess::Build() {
                                                                           record_identity_,
                                                                           operations_,
                                                                           created_,
-                                                                          drop_rules_});
+                                                                          drop_rules_,
+                                                                          worker_config_.rollout,
+                                                                          worker_config_.records,
+                                                                          config_files_});
   return Listen();
 }
 
-absl::Status ServerProcess::OpenRecord() {
+absl::Status ServerProcess::OpenRecord(bool retries_config) {
   ASSIGN_OR_RETURN(
       std::unique_ptr<record::SqliteRecordStore> store,
       record::SqliteRecordStore::Open({config_.server.state, config_.name_space}, SystemClock()));
@@ -109,6 +113,20 @@ absl::Status ServerProcess::OpenRecord() {
          {"recorded", event.before},
          {"now", event.after},
          {"detail", event.detail}});
+  }
+  worker_config_ = supervisor::RestoreConfig(config_, state.configs, retries_config, now);
+  for (const record::Event& event : worker_config_.change.events) {
+    Log(LogLevel::kInfo, "the workers' configuration has changed",
+        {{"before", event.before}, {"after", event.after}, {"detail", event.detail}});
+    restored.change.events.push_back(event);
+  }
+  restored.change.configs = worker_config_.change.configs;
+  if (worker_config_.rollout.rejected) {
+    Log(LogLevel::kWarning, "the configuration was taken back: workers run with the former one",
+        {{"taken_back", worker_config_.rollout.rejected->number},
+         {"generation", worker_config_.rollout.wanted.number},
+         {"detail", worker_config_.rollout.detail},
+         {"remedy", "change it, or start spillwayd once with --retry-config"}});
   }
   record::Event start;
   start.time = now;
@@ -126,6 +144,15 @@ absl::Status ServerProcess::OpenRecord() {
   drop_rules_ = std::move(state.drop_rules);
   requests_ = std::move(state.requests);
   recorder_ = std::make_unique<record::Recorder>(std::move(store), SystemClock());
+  return absl::OkStatus();
+}
+
+absl::Status ServerProcess::WriteConfigs() {
+  std::map<uint64_t, std::string> texts;
+  for (const auto& [generation, config] : worker_config_.configs) {
+    texts[generation] = config::ToYaml(config);
+  }
+  ASSIGN_OR_RETURN(config_files_, run_dir_.WriteConfigs(texts));
   return absl::OkStatus();
 }
 

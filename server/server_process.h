@@ -20,6 +20,7 @@
 #include "server/record/recorder.h"
 #include "server/rpc/rpc_server.h"
 #include "server/run_dir.h"
+#include "server/supervisor/recorded_config.h"
 #include "server/supervisor/supervisor.h"
 
 namespace spillway::server {
@@ -31,8 +32,10 @@ class ServerProcess {
   // FAILED_PRECONDITION: another server runs in run_dir or has the state file, or run_dir cannot be
   // made; INVALID_ARGUMENT: the configuration names what cannot be; DATA_LOSS: the state file is
   // damaged; RESOURCE_EXHAUSTED: its disk is full; UNAVAILABLE: cannot listen. The message begins
-  // with the key. Redis and Kafka need not be there.
+  // with the key. Redis and Kafka need not be there. `retries_config`: settings of workers that
+  // were taken back are tried again.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Create(const config::Config& config,
+                                                               bool retries_config,
                                                                TerminationSignals& signals);
   ~ServerProcess();
 
@@ -41,9 +44,10 @@ class ServerProcess {
 
  private:
   ServerProcess(const config::Config& config, TerminationSignals& signals, RunDir run_dir);
-  absl::Status Build();
+  absl::Status Build(bool retries_config);
   // Opens the record, brings it in line with the configuration, says in it that we start.
-  absl::Status OpenRecord();
+  absl::Status OpenRecord(bool retries_config);
+  absl::Status WriteConfigs();
   absl::Status Listen();
   void OnSignal();
   void Drain();
@@ -67,6 +71,8 @@ class ServerProcess {
   std::vector<record::Operation> operations_;
   std::vector<record::PoolRecord> created_;
   std::vector<record::DropRule> drop_rules_;
+  supervisor::RestoredConfig worker_config_;
+  std::map<uint64_t, std::string> config_files_;   // by generation
   std::vector<record::AnsweredRequest> requests_;  // of earlier servers
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<supervisor::Subscription> readiness_;

@@ -11,6 +11,7 @@
 #include "base/status_macros.h"
 #include "base/version.h"
 #include "buffer/redis/server_check.h"
+#include "config/worker_settings.h"
 #include "kafka/consumer.h"
 #include "kafka/metadata.h"
 #include "worker/flush/flush_worker.h"
@@ -143,6 +144,7 @@ void WorkerProcess::BuildLink(const config::WorkerCommandLine& line) {
   link.hello.slot = line.slot;
   link.hello.generation = line.generation;
   link.hello.is_registered = line.generation.value == 0;
+  link.hello.config_digest = config::SettingsDigest(config::WorkerSettings(config_));
   LinkEvents events;
   events.drain_ordered = [this] { BeginEnd("drain ordered"); };
   events.dismissed = [this](const absl::Status&) { BeginEnd("dismissed"); };

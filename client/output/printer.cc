@@ -97,6 +97,25 @@ std::string WorkText(const v1::Pool& pool) {
                       restart.detail().empty() ? "" : ", ", restart.detail());
 }
 
+// "5", "5, being tried; 2 workers run another one", "4; 5 was taken back: …"; empty: not counted.
+std::string ConfigText(const v1::Pool& pool) {
+  if (!pool.has_config()) return "";
+  const v1::PoolConfig& config = pool.config();
+  std::string text = std::to_string(config.generation());
+  if (config.state() == v1::CONFIG_STATE_TRYING) text += ", being tried";
+  if (config.outdated() > 0) {
+    absl::StrAppend(&text, "; ", config.outdated(), " workers run another one");
+  }
+  if (config.rejected() != 0) {
+    absl::StrAppend(&text, "; ", config.rejected(), " was taken back: ", config.detail());
+  }
+  return text;
+}
+
+std::string ConfigText(const v1::Worker& worker) {
+  return worker.config_generation() == 0 ? kUnknown : std::to_string(worker.config_generation());
+}
+
 std::string StateText(const v1::Worker& worker) {
   return absl::StrCat(Text(worker.state()), worker.is_paused() ? " (paused)" : "");
 }
@@ -176,8 +195,9 @@ void Printer::TextOr(const google::protobuf::Message& answer, const std::string&
 
 void Printer::Pools(const google::protobuf::Message& answer, const std::vector<v1::Pool>& pools) {
   if (PrintMessage(answer)) return;
-  Table table(Header({"NAME", "ROLE", "STATE", "DESIRED", "READY", "HEALTH"}, is_wide(),
-                     {"OBSERVED", "MIN", "MAX", "SCALE-OWNER", "ETAG", "EVIDENCE", "WORK"}));
+  Table table(
+      Header({"NAME", "ROLE", "STATE", "DESIRED", "READY", "HEALTH"}, is_wide(),
+             {"OBSERVED", "MIN", "MAX", "SCALE-OWNER", "ETAG", "EVIDENCE", "WORK", "CONFIG"}));
   for (const v1::Pool& pool : pools) {
     std::vector<std::string> row = {ShortName(pool.name()),       Text(pool.role()),
                                     Text(pool.state()),           std::to_string(pool.desired()),
@@ -185,7 +205,7 @@ void Printer::Pools(const google::protobuf::Message& answer, const std::vector<v
     if (is_wide()) {
       row.insert(row.end(), {std::to_string(pool.observed()), std::to_string(pool.min()),
                              std::to_string(pool.max()), Text(pool.scale_owner()), pool.etag(),
-                             pool.health().evidence(), WorkText(pool)});
+                             pool.health().evidence(), WorkText(pool), ConfigText(pool)});
     }
     table.AddRow(std::move(row));
   }
@@ -236,7 +256,8 @@ void Printer::Workers(const google::protobuf::Message& answer,
                       const std::vector<v1::Worker>& workers) {
   if (PrintMessage(answer)) return;
   Table table(Header({"NAME", "STATE", "HEALTH", "PID", "GENERATION", "RESTARTS", "SHARDS"},
-                     is_wide(), {"CPU", "MEMORY", "STARTED", "VERSION", "UID", "LAST-DEATH"}));
+                     is_wide(),
+                     {"CPU", "MEMORY", "STARTED", "VERSION", "CONFIG", "UID", "LAST-DEATH"}));
   for (const v1::Worker& worker : workers) {
     std::vector<std::string> row = {ShortName(worker.name()),
                                     StateText(worker),
@@ -246,10 +267,11 @@ void Printer::Workers(const google::protobuf::Message& answer,
                                     std::to_string(worker.restarts()),
                                     absl::StrJoin(worker.shards(), ",")};
     if (is_wide()) {
-      row.insert(row.end(), {worker.has_cpu_time() ? Text(worker.cpu_time()) : kUnknown,
-                             worker.has_cpu_time() ? BytesText(worker.memory_bytes()) : kUnknown,
-                             worker.has_start_time() ? Text(worker.start_time()) : "",
-                             worker.version(), worker.uid(), worker.last_death()});
+      row.insert(row.end(),
+                 {worker.has_cpu_time() ? Text(worker.cpu_time()) : kUnknown,
+                  worker.has_cpu_time() ? BytesText(worker.memory_bytes()) : kUnknown,
+                  worker.has_start_time() ? Text(worker.start_time()) : "", worker.version(),
+                  ConfigText(worker), worker.uid(), worker.last_death()});
     }
     table.AddRow(std::move(row));
   }

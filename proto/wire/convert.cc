@@ -303,6 +303,7 @@ absl::StatusOr<UpMessage> ReadHello(const v1::Hello& proto) {
   hello.generation = {proto.generation()};
   hello.is_draining = proto.is_draining();
   hello.is_registered = proto.is_registered();
+  hello.config_digest = proto.config_digest();
   return hello;
 }
 
@@ -319,6 +320,7 @@ v1::Hello HelloToProto(const Hello& hello) {
   HeldToProto(hello.shards, *proto.mutable_shards());
   proto.set_is_draining(hello.is_draining);
   proto.set_is_registered(hello.is_registered);
+  proto.set_config_digest(hello.config_digest);
   return proto;
 }
 

@@ -186,6 +186,7 @@ struct Hello {
   std::vector<HeldShard> shards;
   bool is_draining = false;
   bool is_registered = false;
+  uint64_t config_digest = 0;  // of the settings it works by; 0: not said
   bool operator==(const Hello&) const = default;
 };
 

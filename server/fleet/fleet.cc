@@ -30,7 +30,9 @@ class Stepper {
     if (found == fleet_.workers.end()) return;
     const bool is_adoption = std::holds_alternative<Adopted>(of.event);
     if (found->second.generation != of.generation && !is_adoption) return;
-    if (const auto* exited = std::get_if<Exited>(&of.event)) KeepEpochs(found->second, *exited);
+    const auto* exited = std::get_if<Exited>(&of.event);
+    if (exited != nullptr) KeepEpochs(found->second, *exited);
+    if (exited != nullptr) NoteEnd(fleet_.config, found->second, *exited, now_, limits_);
     if (const auto* reported = std::get_if<Reported>(&of.event)) {
       LearnPause(found->second, *reported->report);
       LearnShards(*reported->report);
@@ -317,6 +319,7 @@ Transition Step(Fleet fleet, const Event& event, Instant now, const Limits& limi
   stepper.TickWorkers();
   // First: a process that is launched now is told whether its pool is paused.
   AdvanceDrains(transition.fleet, now, transition.actions);
+  AdvanceConfig(transition.fleet, now, limits);
   ReconcilePools(transition.fleet, now, limits, transition.actions);
   AdvanceRestarts(transition.fleet, now, limits, transition.actions);
   ReconcileShards(transition.fleet, now, limits);

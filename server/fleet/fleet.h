@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "config/config.h"
+#include "server/fleet/config_rollout.h"
 #include "server/fleet/limits.h"
 #include "server/fleet/pool_drain.h"
 #include "server/fleet/pool_work.h"
@@ -70,6 +71,7 @@ struct Fleet {
   std::map<std::string, std::map<int32_t, Generation>> floors;
   std::map<WorkerKey, Worker> workers;
   std::map<ShardId, Shard> shards;
+  ConfigRollout config;
   std::vector<wire::DropRule>
       drop_rules;               // as recorded; those in force are in each ingest worker's order
   uint64_t order_sequence = 0;  // of the newest order to anyone

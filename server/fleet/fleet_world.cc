@@ -51,6 +51,7 @@ World::World(uint64_t seed)
   config_.pools[0].role = config::Role::kFlush;
   config_.pools[0].replicas = 3;
   config_.pools[0].max = 5;
+  recorded_.wanted = {1, 1};
   NewServer();
 }
 
@@ -111,7 +112,9 @@ void World::Strike(Fault fault) {
       failing_starts_ = static_cast<int>(random_() % 3);
       return;
     case Fault::kServerCrash:
-      if (Chance(30)) NewServer();
+      if (!Chance(30)) return;
+      if (Chance(50)) ChangeConfig();
+      NewServer();
       return;
     case Fault::kSecondServer:
       if (servers_.size() == 1 && Chance(50)) SecondServer();
@@ -180,6 +183,18 @@ void World::NewServer() {
   BeginServer();
 }
 
+// Half of them are flawed. Behind one that is tried stays what was there before.
+void World::ChangeConfig() {
+  const uint64_t number = flaws_.rbegin()->first + 1;
+  flaws_[number] = Chance(50) ? Flaw::kNone : static_cast<Flaw>(1 + random_() % 3);
+  const bool is_trying = recorded_.state == ConfigRollout::State::kTrying;
+  ConfigRollout changed;
+  changed.state = ConfigRollout::State::kTrying;
+  changed.wanted = {number, number};
+  changed.former = is_trying ? recorded_.former : recorded_.wanted;
+  recorded_ = changed;
+}
+
 // Its locks have failed, or somebody has removed them: the worst there is. Streams stay where they
 // are, and dial whomever they find.
 void World::SecondServer() {
@@ -198,6 +213,7 @@ void World::BeginServer() {
   server->id = ++last_server_;
   server->fleet =
       MakeFleet(config_, static_cast<uint64_t>(now_.time_since_epoch().count() / 1000), now_);
+  server->fleet.config = recorded_;
   server->started = now_;
   FoundLeftovers found;
   for (const auto& [pid, process] : processes_) {
@@ -230,8 +246,13 @@ void World::Apply(Server& server, const Event& event) {
   note_handovers();
   if (GivesBudgets(event)) server.restarts.clear();
   const std::set<int32_t> served = Serving(server);
+  const ConfigRollout::State standing = server.fleet.config.state;
   Transition transition = Step(std::move(server.fleet), event, now_, limits_);
   server.fleet = std::move(transition.fleet);
+  if (server.fleet.config.state != standing) {
+    recorded_ = server.fleet.config;
+    recorded_.restarts.clear();
+  }
   CheckRestart(server, served, event);
   note_handovers();
   for (const Action& action : transition.actions) {
@@ -268,6 +289,7 @@ void World::Perform(Server& server, const Spawn& spawn) {
   process.generation = spawn.generation;
   process.pid = ++last_pid_;
   process.ready_at = now_ + Randomly(500);
+  process.config = spawn.config_generation;
   process.is_paused = spawn.is_paused;
   if (slow_starts_ > 0) {
     --slow_starts_;
@@ -338,7 +360,7 @@ void World::Dial(Process& process) {
   if (verdict != Welcoming::kAccept && verdict != Welcoming::kAdopt) return;
   process.server = server.id;
   if (verdict == Welcoming::kAdopt) OfIt(process, Adopted{process.pid, process.generation});
-  OfIt(process, Attached{std::to_string(process.pid), "1"});
+  OfIt(process, Attached{std::to_string(process.pid), "1", process.config});
 }
 
 void World::Obey(Process& process, const wire::Order& order) {
@@ -365,6 +387,11 @@ void World::Acquire(Process& process, ShardId shard) {
 
 void World::Live(Process& process) {
   if (process.is_hung || now_ < process.ready_at) return;
+  const Flaw flaw = FlawOf(process);
+  if (flaw == Flaw::kEndsThem || flaw == Flaw::kIsRefused) {
+    process.dies_at = now_;
+    return;
+  }
   if (process.server == 0 && !process.is_mute && Chance(50)) Dial(process);
   while (!process.inbox.empty() && Chance(70)) {
     Obey(process, process.inbox.front());
@@ -385,7 +412,7 @@ void World::SendReport(Process& process) {
   process.reports_at = now_ + limits_.health.report_interval;
   if (Chance(5)) return;  // lost
   auto report = std::make_shared<wire::WorkerReport>();
-  report->is_ready = true;
+  report->is_ready = FlawOf(process) != Flaw::kHoldsThemUp;
   report->order_sequence = process.order_sequence;
   report->is_paused = process.is_paused;
   report->sequence = ++process.reports;
@@ -399,7 +426,8 @@ void World::SendReport(Process& process) {
     server.heard[process.pid].insert({shard, held.epoch});
     report->shards.push_back(held);
   }
-  server.spoken.insert(process.pid);
+  // What waits for a server that stands still may be read too late.
+  if (now_ >= server.stands_still_until) server.spoken.insert(process.pid);
   OfIt(process, Reported{report});
   if (Chance(5)) OfIt(process, Reported{report});  // twice
 }
@@ -428,7 +456,8 @@ void World::Bury() {
   }
   for (const Process& process : dead) {
     if (process.is_leaving) SayGoodbye(process);
-    const int code = process.drains ? 0 : 1;
+    const bool is_refused = FlawOf(process) == Flaw::kIsRefused;
+    const int code = is_refused ? kBadConfigurationExit : process.drains ? 0 : 1;
     for (auto& server : servers_) {  // a child's end, or that of one that was found
       for (const auto& [shard, epoch] : server->heard[process.pid]) {
         server->dead[shard].push_back(epoch);

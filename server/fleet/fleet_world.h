@@ -1,8 +1,9 @@
 // A world for the fleet's decisions that fails in every way it knows, from one seed: processes that
 // crash, hang, fall silent, start slowly or not at all, messages that are lost, late or come twice,
 // servers that die, stand still or find another one beside them, a machine that sleeps, and a
-// person who gives verbs meanwhile. It asserts what must hold after every event, and in the end
-// that everything is as desired. For fleet_simulation_test only.
+// person who gives verbs, and configurations that workers cannot live with, meanwhile. It asserts
+// what must hold after every event, and in the end that everything is as desired. For
+// fleet_simulation_test only.
 #ifndef SPILLWAY_SERVER_FLEET_FLEET_WORLD_H_
 #define SPILLWAY_SERVER_FLEET_FLEET_WORLD_H_
 
@@ -45,12 +46,16 @@ enum class Fault {
 };
 inline constexpr int kFaultCount = 18;
 
+// What a configuration does to workers that run with it.
+enum class Flaw { kNone, kEndsThem, kIsRefused, kHoldsThemUp };
+
 // A process as it is, whatever anybody believes about it.
 struct Process {
   WorkerKey key;
   Generation generation;
   int64_t pid = 0;
   Instant ready_at;      // slow starters: late
+  uint64_t config = 0;   // the number of its configuration
   bool is_hung = false;  // does nothing, does not even see TERM
   bool is_mute = false;  // works, but its stream is dead and it does not dial again
   bool ignores_term = false;
@@ -78,7 +83,7 @@ struct Server {
   std::map<WorkerKey, std::deque<Instant>> restarts;
   std::map<WorkerKey, Generation> generations;                   // of its newest start
   std::map<ShardId, Instant> taken_away;                         // newest hand-over's start
-  std::set<int64_t> spoken;                                      // pids that have reported to it
+  std::set<int64_t> spoken;                                      // pids whose reports it has read
   std::map<int64_t, std::set<std::pair<ShardId, Epoch>>> heard;  // by pid
   std::map<ShardId, std::vector<Epoch>> dead;  // heard of, and its process's death told
   // Restarts of the pool and their slots: that were taken from their service, given a new budget.
@@ -112,6 +117,8 @@ class World {
   void NewServer();     // all servers die, the next one finds what runs
   void SecondServer();  // while the first goes on
   void BeginServer();
+  void ChangeConfig();  // for the servers to come
+  Flaw FlawOf(const Process& process) const { return flaws_.at(process.config); }
   void EndRivalry();
   Server* Find(int id);
   void Do(Server& server, const Event& event);
@@ -142,6 +149,7 @@ class World {
   void CheckFree(Server& server, ShardId shard, const Process& next);
   void CheckOrdersAreDisjoint(const Server& server);
   void CheckConverged();
+  void CheckConfig(const Fleet& fleet, const Pool& pool);
   void CheckDeathsAreTold(ShardId id, const wire::Order& order);
   std::string Everyone() const;
 
@@ -161,6 +169,8 @@ class World {
   int64_t last_pid_ = 0;
   uint64_t last_epoch_ = 0;
   int slow_starts_ = 0, failing_starts_ = 0;
+  std::map<uint64_t, Flaw> flaws_{{1, Flaw::kNone}};  // by configuration; its digest is its number
+  ConfigRollout recorded_;                            // as a server that begins finds it
 };
 
 }  // namespace spillway::fleet

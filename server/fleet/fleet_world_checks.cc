@@ -107,6 +107,7 @@ void World::CheckConverged() {
     ASSERT_EQ(worker.state, WorkerState::kReady) << WorkerName(key) << ": " << worker.last_death;
     ASSERT_EQ(worker.health.state, HealthState::kHealthy);
   }
+  CheckConfig(fleet, pool);
   for (const auto& [pid, process] : processes_) {
     ASSERT_FALSE(process.is_paused) << "pid " << pid;
     ASSERT_TRUE(process.idle.empty()) << "pid " << pid;
@@ -117,6 +118,18 @@ void World::CheckConverged() {
     for (const auto& [pid, process] : processes_) {
       ASSERT_EQ(process.held.contains(id), process.key == *shard.owner) << "shard " << id.value;
     }
+  }
+}
+
+// All run what is wanted, and that is nothing that they cannot live with. A restart that has halted
+// waits for a person.
+void World::CheckConfig(const Fleet& fleet, const Pool& pool) {
+  ASSERT_EQ(flaws_.at(fleet.config.wanted.number), Flaw::kNone)
+      << "configuration " << fleet.config.wanted.number << " was not taken back";
+  if (pool.restart && pool.restart->state == PoolRestart::State::kHalted) return;
+  for (const auto& [pid, process] : processes_) {
+    ASSERT_EQ(process.config, fleet.config.wanted.number)
+        << "slot " << process.key.slot << " runs another configuration";
   }
 }
 

@@ -182,6 +182,7 @@ void BeginRestart(const Fleet& fleet, Pool& pool, RestartScope scope, int32_t ma
     const Worker* worker = FindWorker(fleet, pool, slot);
     if (worker == nullptr) continue;  // its first process is a new one
     if (scope == RestartScope::kFailed && !HasFailed(*worker)) continue;
+    if (scope == RestartScope::kOutdated && !IsOutdated(fleet, *worker)) continue;
     Generation replaced = worker->generation;
     // A start that has just been ordered is the newer process already.
     if (worker->state == WorkerState::kPending && replaced.value > 0) --replaced.value;

@@ -20,7 +20,8 @@ struct Pool;
 
 enum class RestartScope {
   kAll,
-  kFailed,  // unhealthy, in BACKOFF or in CRASH_LOOP when it begins
+  kFailed,    // unhealthy, in BACKOFF or in CRASH_LOOP when it begins
+  kOutdated,  // with another configuration than one that is started now (config_rollout.h)
 };
 
 // A restart of a pool's workers, a few at a time.

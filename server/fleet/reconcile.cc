@@ -240,7 +240,11 @@ void StepWorker(Fleet& fleet, const WorkerKey& key, const WorkerEvent& event, In
   const Pool* pool = FindPool(static_cast<const Fleet&>(fleet), key.pool);
   for (Action& action : transition.actions) {
     // It must not take anything before its first order.
-    if (auto* spawn = std::get_if<Spawn>(&action)) spawn->is_paused = IsPaused(pool);
+    if (auto* spawn = std::get_if<Spawn>(&action)) {
+      spawn->is_paused = IsPaused(pool);
+      spawn->config_generation = fleet.config.wanted.number;
+      worker.config_digest = fleet.config.wanted.digest;
+    }
   }
   std::move(transition.actions.begin(), transition.actions.end(), std::back_inserter(actions));
 }

@@ -17,6 +17,7 @@ class Machine {
     w_.pid = registered.pid;
     w_.uid = registered.uid;
     w_.version = registered.version;
+    w_.config_digest = registered.config_digest;
     w_.is_attached = true;
     w_.is_order_sent = false;
     const bool is_back = w_.state == WorkerState::kLost;

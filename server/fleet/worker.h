@@ -66,6 +66,7 @@ struct Worker {
   int64_t pid = 0;
   Instant started_at;  // adopted: when it was found
   std::string uid, version;
+  uint64_t config_digest = 0;  // of what it was started with, or says it runs with; 0: not known
   bool is_attached = false;
   std::shared_ptr<const wire::WorkerReport> report;  // newest; shared with snapshots. Null: none
   Instant report_at;

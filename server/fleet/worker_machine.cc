@@ -92,6 +92,7 @@ class Machine {
   void On(const Adopted& adopted) {
     if (w_.has_process || adopted.generation < w_.generation) return;
     w_.generation = adopted.generation;
+    w_.config_digest = 0;
     TakeProcess(adopted.pid, true);
     Remark(false, "worker adopted", absl::StrCat("pid ", adopted.pid));
     if (!w_.is_wanted)
@@ -102,6 +103,8 @@ class Machine {
     if (!w_.has_process) return;
     w_.uid = attached.uid;
     w_.version = attached.version;
+    // Of one that was started here it is known: what it says may only be written otherwise.
+    if (w_.is_adopted) w_.config_digest = attached.config_digest;
     w_.is_attached = true;
     w_.is_order_sent = false;
   }
@@ -324,6 +327,8 @@ std::string UsageText(const Exited& exit) {
                          Seconds(exit.system_cpu), exit.max_rss_bytes >> 20);
 }
 
+}  // namespace
+
 std::string ExitText(const Exited& exit) {
   switch (exit.kind) {
     case Exited::Kind::kExited:
@@ -335,8 +340,6 @@ std::string ExitText(const Exited& exit) {
   }
   return "";
 }
-
-}  // namespace
 
 WorkerTransition Step(Worker worker, const WorkerEvent& event, Instant now, const Limits& limits) {
   if (worker.is_registered) return StepRegistered(std::move(worker), event, now, limits);

@@ -39,6 +39,7 @@ struct Adopted {
 };
 struct Attached {
   std::string uid, version;
+  uint64_t config_digest = 0;  // of what it runs with; 0: it has not said
 };
 struct Reported {
   std::shared_ptr<const wire::WorkerReport> report;
@@ -63,7 +64,8 @@ struct StacksCaptured {
 struct Registered {
   int64_t pid = 0;
   std::string uid{}, version{};
-  bool is_known = false;  // had this place before: what it holds is its word
+  uint64_t config_digest = 0;  // as in Attached
+  bool is_known = false;       // had this place before: what it holds is its word
 };
 // A registered worker has said goodbye; what it has not released may still be worked on.
 struct Left {
@@ -81,7 +83,8 @@ struct Spawn {
   WorkerKey worker;
   wire::Role role = wire::Role::kIngest;
   Generation generation;
-  bool is_paused = false;  // takes nothing until an order says otherwise
+  bool is_paused = false;          // takes nothing until an order says otherwise
+  uint64_t config_generation = 0;  // its configuration
 };
 struct Signal {
   WorkerKey worker;
@@ -130,6 +133,9 @@ WorkerTransition Step(Worker worker, const WorkerEvent& event, Instant now, cons
 
 // When the worker wants its next Tick at the latest; kNever: only events matter.
 Instant NextTick(const Worker& worker, const Limits& limits);
+
+// "exited with 3", "killed by SIGSEGV"
+std::string ExitText(const Exited& exit);
 
 // "exited with 3 0.2 s after its start; used 1.2 s CPU + 0.1 s of the system's, 40 MiB; main
 // thread: poll <- main; stacks: …; last lines: …"

@@ -40,8 +40,9 @@ class LauncherUnderTest {
   virtual supervisor::Launcher& launcher() = 0;
   virtual void BehaveFromNowOn(const std::string& mode) = 0;  // words of stand_in_worker
   virtual void AfterLaunch(int64_t pid) = 0;                  // lets the behaviour begin
-  virtual bool HasBegun() = 0;                                // the behaviour
-  virtual void Write(const std::string& lines) = 0;           // to the worker's output
+  virtual std::string config_file() const { return ""; }
+  virtual bool HasBegun() = 0;                       // the behaviour
+  virtual void Write(const std::string& lines) = 0;  // to the worker's output
 };
 
 class RealLauncher final : public LauncherUnderTest {
@@ -50,7 +51,7 @@ class RealLauncher final : public LauncherUnderTest {
     std::string name = ::testing::TempDir() + "spillway-launcher-XXXXXX";
     directory_ = mkdtemp(name.data());
     launcher_ = std::make_unique<LocalLauncher>(
-        loop, LocalLauncherOptions{SPILLWAY_STAND_IN_WORKER, directory_, directory_ + "/mode", ""});
+        loop, LocalLauncherOptions{SPILLWAY_STAND_IN_WORKER, directory_, ""});
     BehaveFromNowOn("wait");
   }
   // A process that is being ended may still write into it.
@@ -65,6 +66,7 @@ class RealLauncher final : public LauncherUnderTest {
     std::ofstream(directory_ + "/mode") << mode;
   }
   void AfterLaunch(int64_t) override {}
+  std::string config_file() const override { return directory_ + "/mode"; }
   void Write(const std::string& lines) override {
     std::ofstream(directory_ + "/flush-3.log", std::ios::app) << lines;
   }
@@ -113,12 +115,13 @@ class ContractTest : public ::testing::TestWithParam<const char*> {
   }
 
   void Launch() {
-    auto process = under_test_->launcher().Launch({kWorker, wire::Role::kFlush, Generation{7}},
-                                                  [this](const ExitReport& report) {
-                                                    report_ = report;
-                                                    process_.reset();
-                                                    loop_.Stop();
-                                                  });
+    auto process = under_test_->launcher().Launch(
+        {kWorker, wire::Role::kFlush, Generation{7}, false, under_test_->config_file()},
+        [this](const ExitReport& report) {
+          report_ = report;
+          process_.reset();
+          loop_.Stop();
+        });
     ASSERT_TRUE(process.ok()) << process.status();
     process_ = *std::move(process);
     under_test_->AfterLaunch(process_->pid());
@@ -370,7 +373,7 @@ TEST_P(LocalLauncherTest, TheChildHasItsOwnSessionAndOnlyThreeDescriptors) {
 }
 
 TEST_P(LocalLauncherTest, AProgramThatIsNotThereIsNotFound) {
-  LocalLauncher launcher(loop_, {"/nonexistent/worker", real().directory(), "", ""});
+  LocalLauncher launcher(loop_, {"/nonexistent/worker", real().directory(), ""});
   const auto process = launcher.Launch({kWorker, wire::Role::kFlush, Generation{1}},
                                        [](const ExitReport&) { FAIL(); });
   EXPECT_EQ(process.status().code(), absl::StatusCode::kNotFound);
@@ -435,14 +438,15 @@ TEST_P(LocalLauncherTest, OutputOfAnEarlierGenerationIsNotTold) {
 
 TEST_P(LocalLauncherTest, OutputStaysBoundedWhileTheWorkerRuns) {
   under_test_->BehaveFromNowOn("chatter");
-  LocalLauncher launcher(loop_, {SPILLWAY_STAND_IN_WORKER, real().directory(),
-                                 real().directory() + "/mode", "", std::chrono::milliseconds(20)});
+  LocalLauncher launcher(
+      loop_, {SPILLWAY_STAND_IN_WORKER, real().directory(), "", std::chrono::milliseconds(20)});
   auto process =
-      launcher.Launch({kWorker, wire::Role::kFlush, Generation{1}}, [&](const ExitReport& report) {
-        report_ = report;
-        process_.reset();
-        loop_.Stop();
-      });
+      launcher.Launch({kWorker, wire::Role::kFlush, Generation{1}, false, real().config_file()},
+                      [&](const ExitReport& report) {
+                        report_ = report;
+                        process_.reset();
+                        loop_.Stop();
+                      });
   ASSERT_TRUE(process.ok()) << process.status();
   process_ = *std::move(process);
   const std::string path = real().directory() + "/flush-3.log";

@@ -101,7 +101,7 @@ std::vector<std::string> WorkerArguments(const LocalLauncherOptions& options,
       absl::StrCat("--pool=", spec.worker.pool),
       absl::StrCat("--slot=", spec.worker.slot),
       absl::StrCat("--generation=", spec.generation.value),
-      absl::StrCat("--config=", options.config_file),
+      absl::StrCat("--config=", spec.config_file),
       absl::StrCat("--gateway=", options.gateway),
   };
   if (spec.is_paused) arguments.emplace_back("--paused");

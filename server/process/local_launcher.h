@@ -15,10 +15,9 @@
 namespace spillway::process {
 
 struct LocalLauncherOptions {
-  std::string program;      // path of spillway-worker
-  std::string run_dir;      // lock files, workers' output and stacks: <pool>-<slot>.lock, .log, …
-  std::string config_file;  // --config of the workers
-  std::string gateway;      // --gateway
+  std::string program;  // path of spillway-worker
+  std::string run_dir;  // lock files, workers' output and stacks: <pool>-<slot>.lock, .log, …
+  std::string gateway;  // --gateway
   // How often the outputs of running workers are held to OutputFile::kMaxBytes.
   Duration trim_interval = std::chrono::seconds(10);
 };

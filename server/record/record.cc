@@ -30,6 +30,7 @@ Change Clipped(Change change) {
     Clip(rule.actor, kMaxTextBytes);
     Clip(rule.reason, kMaxTextBytes);
   }
+  for (ConfigRecord& config : change.configs) Clip(config.detail, kMaxTextBytes);
   for (Death& death : change.deaths) {
     Clip(death.reason, kMaxTextBytes);
     auto& lines = death.last_lines;

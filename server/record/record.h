@@ -104,6 +104,24 @@ struct DropRule {
   bool operator==(const DropRule&) const = default;
 };
 
+// Stored as numbers: values are added at the end only.
+enum class ConfigStanding {
+  kTried,     // not every worker has served under it for long
+  kProven,    // they have
+  kRejected,  // it was taken back: not tried again unless a person says so
+};
+
+// What workers are, were or were to be started with (design section 6, "Configuration
+// generations").
+struct ConfigRecord {
+  uint64_t generation = 0;  // from 1, rises by one
+  std::string settings{};   // config::WorkerSettings
+  ConfigStanding standing = ConfigStanding::kTried;
+  WallTime begun{};      // when it was first wanted
+  std::string detail{};  // why it was rejected
+  bool operator==(const ConfigRecord&) const = default;
+};
+
 // One entry of the journal.
 struct Event {
   int64_t sequence = 0;  // rises by one; given by the store
@@ -149,6 +167,7 @@ struct Change {
   std::vector<Operation> operations{};          // each replaces what was known under its number
   std::vector<DropRule> drop_rules{};           // each replaces what was known under its name
   std::vector<std::string> ended_drop_rules{};  // names
+  std::vector<ConfigRecord> configs{};          // if there are any: all that are worth keeping
 };
 
 // What a server that starts wants to know.
@@ -157,6 +176,7 @@ struct State {
   std::vector<AnsweredRequest> requests;  // oldest first, none older than kMaxRequestAge
   std::vector<Operation> operations;      // oldest first
   std::vector<DropRule> drop_rules;       // by name; their times may be over
+  std::vector<ConfigRecord> configs;      // by generation
   uint64_t identity = 0;                  // of this record: another for every one that is begun
 };
 

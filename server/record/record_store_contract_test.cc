@@ -212,6 +212,16 @@ TEST_P(RecordStoreTest, KeepsDropRulesUntilTheyAreEnded) {
   EXPECT_THAT(Load().drop_rules, ElementsAre(project));
 }
 
+TEST_P(RecordStoreTest, KeepsTheConfigurationsThatAreGivenLast) {
+  const ConfigRecord proven{3, "log: {level: info}\n", ConfigStanding::kProven, {5}, ""};
+  const ConfigRecord rejected{4, "log: {level: x}\n", ConfigStanding::kRejected, {6}, "died"};
+  Commit({.configs = {{2, "", ConfigStanding::kProven, {1}, ""}}});
+  Commit({.configs = {proven, rejected}});
+  Commit({.pools = {Pool("flush", 2)}});
+  Reopen();
+  EXPECT_THAT(Load().configs, ElementsAre(proven, rejected));
+}
+
 TEST_P(RecordStoreTest, TheNewestWordOnAPoolCounts) {
   Commit({.pools = {Pool("flush", 2), Pool("old", 1)}});
   Commit({.pools = {Pool("flush", 5)}, .forgotten_pools = {"old"}});

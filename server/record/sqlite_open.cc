@@ -71,6 +71,12 @@ constexpr const char* kSteps[] = {
     name TEXT PRIMARY KEY, project_id INTEGER, trace_high INTEGER, trace_low INTEGER,
     expire_us INTEGER NOT NULL, set_us INTEGER NOT NULL, actor TEXT NOT NULL,
     reason TEXT NOT NULL) STRICT;
+)",
+    // 6: configuration generations.
+    R"(
+  CREATE TABLE configs(
+    generation INTEGER PRIMARY KEY, settings TEXT NOT NULL, standing INTEGER NOT NULL,
+    begun_us INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;
 )"};
 static_assert(std::size(kSteps) == SqliteRecordStore::kSchemaVersion);
 

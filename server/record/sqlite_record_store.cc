@@ -119,6 +119,7 @@ absl::StatusOr<State> SqliteRecordStore::Load() {
   }
   ASSIGN_OR_RETURN(state.operations, LoadOperations());
   ASSIGN_OR_RETURN(state.drop_rules, LoadDropRules());
+  ASSIGN_OR_RETURN(state.configs, LoadConfigs());
   return state;
 }
 
@@ -138,6 +139,7 @@ absl::Status SqliteRecordStore::Write(const Change& change) {
   RETURN_IF_ERROR(WriteEvents(change.events));
   RETURN_IF_ERROR(WriteDeaths(change.deaths));
   RETURN_IF_ERROR(WriteDropRules(change));
+  RETURN_IF_ERROR(WriteConfigs(change.configs));
   return WriteOperations(change.operations);
 }
 
@@ -302,6 +304,33 @@ absl::StatusOr<std::vector<DropRule>> SqliteRecordStore::LoadDropRules() {
     rule.actor = rows.Text(8);
     rule.reason = rows.Text(9);
     rules.push_back(std::move(rule));
+  }
+}
+
+absl::Status SqliteRecordStore::WriteConfigs(const std::vector<ConfigRecord>& configs) {
+  if (configs.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(database_->Execute("DELETE FROM configs"));
+  for (const ConfigRecord& config : configs) {
+    Statement insert = database_->Prepare("INSERT INTO configs VALUES(?, ?, ?, ?, ?)");
+    insert.Bind(static_cast<int64_t>(config.generation)).Bind(config.settings);
+    insert.Bind(static_cast<int>(config.standing)).Bind(config.begun.us);
+    RETURN_IF_ERROR(insert.Bind(config.detail).Run());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<ConfigRecord>> SqliteRecordStore::LoadConfigs() {
+  Statement rows = database_->Prepare(
+      "SELECT generation, settings, standing, begun_us, detail FROM configs ORDER BY generation");
+  std::vector<ConfigRecord> configs;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool has_row, rows.Step());
+    if (!has_row) return configs;
+    configs.push_back({static_cast<uint64_t>(rows.Integer(0)),
+                       rows.Text(1),
+                       static_cast<ConfigStanding>(rows.Integer(2)),
+                       {rows.Integer(3)},
+                       rows.Text(4)});
   }
 }
 

@@ -23,7 +23,7 @@ struct SqliteOptions {
 // Holds the lock <path>.lock for life.
 class SqliteRecordStore final : public RecordStore {
  public:
-  static constexpr int64_t kSchemaVersion = 5;
+  static constexpr int64_t kSchemaVersion = 6;
 
   // Makes folder and file if they are missing; checks that the file is ours, whole and writable.
   // All errors begin with "server.state: <path>" and say what would be right. FAILED_PRECONDITION:
@@ -48,8 +48,10 @@ class SqliteRecordStore final : public RecordStore {
   absl::Status WriteDeaths(const std::vector<Death>& deaths);
   absl::Status WriteOperations(const std::vector<Operation>& operations);
   absl::Status WriteDropRules(const Change& change);
+  absl::Status WriteConfigs(const std::vector<ConfigRecord>& configs);
   absl::StatusOr<std::vector<Operation>> LoadOperations();
   absl::StatusOr<std::vector<DropRule>> LoadDropRules();
+  absl::StatusOr<std::vector<ConfigRecord>> LoadConfigs();
   int64_t OldestRequestTime() const;  // µs
 
   const PidLock lock_;

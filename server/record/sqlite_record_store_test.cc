@@ -109,7 +109,7 @@ TEST_F(SqliteRecordStoreTest, ANewerVersionIsRefused) {
   Fill();
   Execute("PRAGMA user_version = 99");
   ExpectRefusal(absl::StatusCode::kInvalidArgument,
-                "has schema version 99, this spillwayd knows 5: run the newer spillwayd");
+                "has schema version 99, this spillwayd knows 6: run the newer spillwayd");
 }
 
 TEST_F(SqliteRecordStoreTest, AFileOfTheFirstVersionIsBroughtUpAndKeepsWhatItHas) {

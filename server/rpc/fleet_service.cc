@@ -62,6 +62,7 @@ constexpr std::chrono::seconds kLongestDrain = std::chrono::hours(24);  // longe
 // A scope of a newer client may mean less than all.
 fleet::RestartScope ScopeOf(v1::RestartScope scope) {
   const bool is_all = scope == v1::RESTART_SCOPE_UNSPECIFIED || scope == v1::RESTART_SCOPE_ALL;
+  if (scope == v1::RESTART_SCOPE_OUTDATED) return fleet::RestartScope::kOutdated;
   return is_all ? fleet::RestartScope::kAll : fleet::RestartScope::kFailed;
 }
 

@@ -128,12 +128,45 @@ v1::RestartState ToProto(fleet::PoolRestart::State state) {
   return v1::RESTART_STATE_HALTED;
 }
 
+v1::RestartScope ToProto(fleet::RestartScope scope) {
+  switch (scope) {
+    case fleet::RestartScope::kAll:
+      return v1::RESTART_SCOPE_ALL;
+    case fleet::RestartScope::kFailed:
+      return v1::RESTART_SCOPE_FAILED;
+    case fleet::RestartScope::kOutdated:
+      return v1::RESTART_SCOPE_OUTDATED;
+  }
+  return v1::RESTART_SCOPE_FAILED;
+}
+
+v1::ConfigState ToProto(fleet::ConfigRollout::State state) {
+  switch (state) {
+    case fleet::ConfigRollout::State::kTrying:
+      return v1::CONFIG_STATE_TRYING;
+    case fleet::ConfigRollout::State::kProven:
+      return v1::CONFIG_STATE_PROVEN;
+    case fleet::ConfigRollout::State::kTakenBack:
+      return v1::CONFIG_STATE_TAKEN_BACK;
+  }
+  return v1::CONFIG_STATE_TRYING;
+}
+
+v1::PoolConfig ConfigMessage(const supervisor::ConfigView& config) {
+  v1::PoolConfig message;
+  message.set_generation(config.generation);
+  message.set_state(ToProto(config.state));
+  message.set_outdated(config.outdated);
+  message.set_rejected(config.rejected);
+  message.set_detail(config.detail);
+  return message;
+}
+
 v1::PoolRestart RestartMessage(const fleet::PoolRestart& restart) {
   v1::PoolRestart message;
   message.set_number(restart.number);
   message.set_state(ToProto(restart.state));
-  message.set_scope(restart.scope == fleet::RestartScope::kAll ? v1::RESTART_SCOPE_ALL
-                                                               : v1::RESTART_SCOPE_FAILED);
+  message.set_scope(ToProto(restart.scope));
   message.set_max_unavailable(restart.max_unavailable);
   message.set_replaced(restart.replaced);
   message.set_replacing(static_cast<int32_t>(restart.replacing.size()));
@@ -185,6 +218,7 @@ v1::Pool ToMessage(const supervisor::PoolView& pool, Instant now) {
   if (pool.restart) *message.mutable_restart() = RestartMessage(*pool.restart);
   message.set_paused(pool.paused);
   if (pool.drain) *message.mutable_drain() = DrainMessage(*pool.drain, pool.drain_deadline);
+  if (pool.config.generation != 0) *message.mutable_config() = ConfigMessage(pool.config);
   message.set_origin(pool.is_created ? v1::POOL_ORIGIN_API : v1::POOL_ORIGIN_CONFIGURATION);
   return message;
 }
@@ -197,6 +231,7 @@ v1::Worker ToMessage(const supervisor::WorkerView& worker, Instant now) {
   message.set_state(ToProto(worker.state));
   *message.mutable_health() = HealthMessage(worker.health, now);
   message.set_generation(worker.generation.value);
+  message.set_config_generation(worker.config_generation);
   for (ShardId shard : worker.shards) message.add_shards(shard.value);
   message.set_restarts(worker.restarts);
   if (worker.start_time) *message.mutable_start_time() = wire::ToProto(*worker.start_time);

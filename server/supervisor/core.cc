@@ -51,6 +51,8 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       operations_(parts.operations),
       wait_timer_(parts.loop, [this] { AnswerWaits(); }),
       drop_rule_timer_(parts.loop, [this] { EndExpiredDropRules(); }),
+      config_records_(parts.config_records),
+      config_state_(parts.config_rollout.state),
       log_timer_(parts.loop, [this] { RetryLogs(); }),
       discovery_timer_(parts.loop, [this] { Discover(); }),
       tick_(parts.loop, [this] { Apply(fleet::Tick{}); }) {
@@ -67,6 +69,7 @@ Supervisor::Core::Core(const config::Config& config, Parts parts)
       if (revision != parts.revisions.end()) pool.revision = revision->second;
     }
   }
+  fleet_.config = parts.config_rollout;
   ResumeOperations();
   for (const record::DropRule& rule : parts.drop_rules) drop_rules_[rule.rule.name] = rule;
   fleet_.drop_rules = RulesOf(drop_rules_);
@@ -135,6 +138,7 @@ void Supervisor::Core::HandleEvents() {
   }
   is_applying_ = false;
   ResumeWorkerRestarts();
+  NoticeConfig();
   JudgeOperations();
   WatchRecord();
   ArmTick();
@@ -142,9 +146,10 @@ void Supervisor::Core::HandleEvents() {
 }
 
 void Supervisor::Core::Perform(const fleet::Spawn& spawn) {
-  auto process =
-      parts_.launcher.Launch({spawn.worker, spawn.role, spawn.generation, spawn.is_paused},
-                             ExitHandler(spawn.worker, spawn.generation));
+  LaunchSpec spec{spawn.worker, spawn.role, spawn.generation, spawn.is_paused, ""};
+  const auto config_file = parts_.config_files.find(spawn.config_generation);
+  if (config_file != parts_.config_files.end()) spec.config_file = config_file->second;
+  auto process = parts_.launcher.Launch(spec, ExitHandler(spawn.worker, spawn.generation));
   if (!process.ok()) {
     const std::string why(process.status().message());
     return Apply(fleet::OfWorker{spawn.worker, spawn.generation, fleet::StartFailed{why}});
@@ -156,6 +161,7 @@ void Supervisor::Core::Perform(const fleet::Spawn& spawn) {
   Log(LogLevel::kInfo, "worker started",
       {{"worker", fleet::WorkerName(spawn.worker)},
        {"generation", spawn.generation.value},
+       {"config_generation", spawn.config_generation},
        {"pid", pid}});
   Apply(fleet::OfWorker{spawn.worker, spawn.generation, fleet::Started{pid}});
 }
@@ -252,8 +258,8 @@ void Supervisor::Core::Attach(const wire::Hello& hello, std::shared_ptr<WorkerLi
   }
   if (hello.is_registered) return Register(hello, std::move(link), std::move(done));
   const fleet::WorkerKey worker{hello.pool, hello.slot};
-  fleet::Event attached =
-      fleet::OfWorker{worker, hello.generation, fleet::Attached{hello.uid, hello.version}};
+  fleet::Event attached = fleet::OfWorker{
+      worker, hello.generation, fleet::Attached{hello.uid, hello.version, hello.config_digest}};
   switch (fleet::JudgeHello(fleet_, hello)) {
     case fleet::Welcoming::kUnknown:
       return done(Refusal(absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",

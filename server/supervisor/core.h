@@ -148,6 +148,7 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   };
   void ResumeOperations();
   void ResumeWorkerRestarts();
+  void NoticeConfig();  // records and tells what the fleet has made of a new configuration
   void JudgeOperations();
   void AnswerWaits();
   void WatchRecord();  // publishes when the record begins or ceases to be writable
@@ -224,6 +225,9 @@ class Supervisor::Core : public std::enable_shared_from_this<Core> {
   std::map<std::string, record::DropRule> drop_rules_;  // as recorded
   std::shared_ptr<const std::vector<DropRuleView>> drop_rule_views_;
   Timer drop_rule_timer_;
+
+  std::vector<record::ConfigRecord> config_records_;  // as recorded
+  fleet::ConfigRollout::State config_state_;          // as recorded
 
   std::deque<Wanted> changes_;
   bool is_recording_ = false;       // a change is on its way to the disk

@@ -22,7 +22,8 @@ struct LaunchSpec {
   fleet::WorkerKey worker;
   wire::Role role = wire::Role::kIngest;
   Generation generation;
-  bool is_paused = false;  // takes nothing until an order says otherwise
+  bool is_paused = false;     // takes nothing until an order says otherwise
+  std::string config_file{};  // what it runs with
 };
 
 // How a process ended.

@@ -71,7 +71,9 @@ void Supervisor::Core::Register(wire::Hello hello, std::shared_ptr<WorkerLink> l
   hello.slot = seat.worker.slot;
   hello.generation = seat.generation;
   fleet::WorkerRegistered event{
-      seat.worker, seat.generation, {hello.pid, hello.uid, hello.version, seat.is_known}};
+      seat.worker,
+      seat.generation,
+      {hello.pid, hello.uid, hello.version, hello.config_digest, seat.is_known}};
   Accept(hello, std::move(link), std::move(event), std::move(done));
 }
 

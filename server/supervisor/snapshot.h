@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "config/config.h"
 #include "proto/wire/worker_report.h"
+#include "server/fleet/config_rollout.h"
 #include "server/fleet/operation.h"
 #include "server/fleet/pool_drain.h"
 #include "server/fleet/pool_work.h"
@@ -45,6 +46,15 @@ struct OperationView {
 };
 using OperationPtr = std::shared_ptr<const OperationView>;
 
+// What a pool's workers run with.
+struct ConfigView {
+  fleet::ConfigRollout::State state = fleet::ConfigRollout::State::kProven;
+  uint64_t generation = 0;  // that workers are started with; 0: nobody counts them
+  int32_t outdated = 0;     // workers that run another one
+  uint64_t rejected = 0;    // generation that was taken back; 0: none
+  std::string detail;       // why it was
+};
+
 struct PoolView {
   std::string name;  // "flush"; resource name: fleet::PoolName
   wire::Role role = wire::Role::kIngest;
@@ -54,12 +64,13 @@ struct PoolView {
   int32_t ready = 0;     // READY and healthy
   int32_t paused = 0;    // workers whose newest report says that they take nothing new
   config::ScaleOwner scale_owner = config::ScaleOwner::kSpillway;
-  bool is_created = false;                      // through the API; false: the configuration's
-  bool is_configured = true;                    // false: goes away with its workers
-  std::string etag;                             // changes with every change of the wish
-  HealthView health;                            // the worst of its workers'
-  std::optional<fleet::PoolDrain> drain{};      // the last one, under way or not
-  WallTime drain_deadline{};                    // its
+  bool is_created = false;                  // through the API; false: the configuration's
+  bool is_configured = true;                // false: goes away with its workers
+  std::string etag;                         // changes with every change of the wish
+  HealthView health;                        // the worst of its workers'
+  std::optional<fleet::PoolDrain> drain{};  // the last one, under way or not
+  WallTime drain_deadline{};                // its
+  ConfigView config{};
   std::optional<fleet::PoolRestart> restart{};  // the last one, under way or not
   OperationPtr operation{};  // in the answer to a change: what it has begun. Null: nothing
   std::shared_ptr<const fleet::Preview> preview{};  // in the answer to whoever only asks
@@ -95,6 +106,9 @@ struct WorkerView {
   std::string last_death;                   // "exited with 1 after 0.2 s …"; empty: none
   std::string version;
   bool is_attached = false;  // its stream stands
+  // Of the configuration that its process, or its last one, runs with. 0: of none that spillwayd
+  // knows, or not known.
+  uint64_t config_generation = 0;
   // Its newest report of this generation. Null: none yet. Shared: reports are large and many
   // snapshots hold the same one.
   std::shared_ptr<const wire::WorkerReport> report;

@@ -53,7 +53,22 @@ HealthView WorstHealth(const fleet::Pool& pool, const fleet::Fleet& fleet,
   return worst;
 }
 
-WorkerView ToView(const Worker& worker, const Surroundings& around) {
+uint64_t ConfigGenerationOf(const Worker& worker, const fleet::ConfigRollout& rollout) {
+  if (worker.config_digest == 0) return 0;
+  if (worker.config_digest == rollout.wanted.digest) return rollout.wanted.number;
+  for (const auto& other : {rollout.former, rollout.rejected}) {
+    if (other && other->digest == worker.config_digest) return other->number;
+  }
+  return 0;
+}
+
+ConfigView ToView(const fleet::ConfigRollout& rollout) {
+  return {rollout.state, rollout.wanted.number, 0, rollout.rejected ? rollout.rejected->number : 0,
+          rollout.detail};
+}
+
+WorkerView ToView(const Worker& worker, const fleet::ConfigRollout& rollout,
+                  const Surroundings& around) {
   WorkerView view;
   view.key = worker.key;
   view.role = worker.role;
@@ -66,6 +81,7 @@ WorkerView ToView(const Worker& worker, const Surroundings& around) {
   view.last_death = worker.last_death;
   view.version = worker.version;
   view.is_attached = worker.is_attached;
+  view.config_generation = ConfigGenerationOf(worker, rollout);
   view.report = worker.report;
   if (around.activity != nullptr) view.use = around.activity->OfWorker(worker.key);
   if (worker.report != nullptr) {
@@ -223,6 +239,25 @@ Check PoolCheck(const PoolView& pool, Instant now) {
   return check;
 }
 
+// What workers run with is no reason not to be ready: what was taken back, they do not run.
+Check ConfigCheck(const std::vector<PoolView>& pools, Instant now) {
+  Check check{"config", true, "", now};
+  if (pools.empty()) return check;
+  const ConfigView& config = pools.front().config;  // the same for all, but for who runs it
+  int32_t outdated = 0;
+  for (const PoolView& pool : pools) outdated += pool.config.outdated;
+  check.detail = absl::StrCat("generation ", config.generation);
+  if (config.state == fleet::ConfigRollout::State::kTrying) {
+    absl::StrAppend(&check.detail, " is being tried");
+  }
+  if (outdated > 0) absl::StrAppend(&check.detail, "; ", outdated, " workers run another one");
+  if (config.rejected != 0) {
+    absl::StrAppend(&check.detail, "; generation ", config.rejected,
+                    " was taken back: ", config.detail);
+  }
+  return check;
+}
+
 }  // namespace
 
 Check RecordCheck(const record::RecorderHealth& health, Instant now) {
@@ -254,10 +289,12 @@ PoolView ToView(const fleet::Pool& pool, const fleet::Fleet& fleet, const Surrou
   view.desired = pool.desired;
   view.min = pool.min;
   view.max = pool.max;
+  view.config = ToView(fleet.config);
   for (const auto& [key, worker] : fleet.workers) {
     if (key.pool != pool.name) continue;
     view.observed += worker.has_process && worker.state != WorkerState::kLost ? 1 : 0;
     view.ready += fleet::Serves(worker) ? 1 : 0;
+    view.config.outdated += worker.is_wanted && fleet::IsOutdated(fleet, worker) ? 1 : 0;
     view.paused += worker.report != nullptr && worker.report->is_paused ? 1 : 0;
   }
   view.scale_owner = pool.scale_owner;
@@ -290,9 +327,11 @@ FleetSnapshot BuildSnapshot(const fleet::Fleet& fleet, const Surroundings& aroun
     snapshot.pools.push_back(ToView(pool, fleet, around));
     if (pool.is_configured) snapshot.checks.push_back(PoolCheck(snapshot.pools.back(), around.now));
     for (const auto& [key, worker] : fleet.workers) {
-      if (key.pool == pool.name) snapshot.workers.push_back(ToView(worker, around));
+      if (key.pool == pool.name) snapshot.workers.push_back(ToView(worker, fleet.config, around));
     }
   }
+  if (fleet.config.wanted.number != 0)
+    snapshot.checks.push_back(ConfigCheck(snapshot.pools, around.now));
   if (fleet.is_shutting_down) {
     snapshot.checks.push_back({"server", false, "is stopping", around.now});
   }

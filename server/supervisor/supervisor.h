@@ -43,6 +43,9 @@ struct Parts {
   std::vector<record::Operation> operations{};  // of earlier servers: those that run go on
   std::vector<record::PoolRecord> created{};    // pools beside those of the configuration
   std::vector<record::DropRule> drop_rules{};   // those whose time is over are ended
+  fleet::ConfigRollout config_rollout{};        // of what workers run with (recorded_config.h)
+  std::vector<record::ConfigRecord> config_records{};  // that stand behind it
+  std::map<uint64_t, std::string> config_files{};  // by generation: what workers are started with
 };
 
 // FleetControl and WorkerGateway may be called from any thread; everything else, construction and

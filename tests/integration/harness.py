@@ -295,10 +295,10 @@ class Fleet:
         path.write_text(yaml.safe_dump(self.config))
         return path
 
-    def start(self, wait_healthy=True):
+    def start(self, wait_healthy=True, arguments=()):
         self.run_dir.mkdir(parents=True, exist_ok=True)
         log = open(self.folder / "spillwayd.log", "ab")
-        self.process = subprocess.Popen([self.bin / "spillwayd", f"--config={self.write_config()}"],
+        self.process = subprocess.Popen([self.bin / "spillwayd", f"--config={self.write_config()}", *arguments],
                                         stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self.environment})
         wait_until(lambda: self.process.poll() is not None or self.cli("version")[0] == 0, "spillwayd answers")
         assert self.process.poll() is None, f"spillwayd ended with {self.process.returncode}: {self.log()}"

@@ -27,8 +27,7 @@ bool Exists(int64_t pid) { return kill(static_cast<pid_t>(pid), 0) == 0 || errno
 class SupervisionTest : public ::testing::Test {
  protected:
   SupervisionTest()
-      : launcher_(loop_,
-                  {SPILLWAY_STAND_IN_WORKER, directory_.path(), ConfigFile(), "unix:/none"}) {
+      : launcher_(loop_, {SPILLWAY_STAND_IN_WORKER, directory_.path(), "unix:/none"}) {
     Behave("wait");
   }
   ~SupervisionTest() override {
@@ -40,8 +39,9 @@ class SupervisionTest : public ::testing::Test {
   // What workers started from now on do: words of stand_in_worker.
   void Behave(const std::string& mode) { std::ofstream(ConfigFile()) << mode; }
   void Begin(const config::Config& config, fleet::EndLimits ends = {}) {
-    supervisor_ = std::make_unique<supervisor::Supervisor>(
-        config, supervisor::Parts{loop_, SystemClock(), launcher_, discovery_, 1, ends});
+    supervisor::Parts parts{loop_, SystemClock(), launcher_, discovery_, 1, ends};
+    parts.config_files = {{0, ConfigFile()}};
+    supervisor_ = std::make_unique<supervisor::Supervisor>(config, parts);
     supervisor_->Begin();
   }
   bool Until(const std::function<bool()>& condition) {

@@ -307,10 +307,13 @@ MUTANTS = [
                "dead.epoch == epoch", "dead.epoch.number == epoch.number",
                Case("shard_flusher_test", "*WhatTheOrderCallsDead*")),
     Statement("silence-is-death", "5: dead is who is proven to be", "server/fleet/fleet.cc",
-              "if (const auto* exited = std::get_if<Exited>(&of.event)) KeepEpochs(found->second, *exited);",
-              "if (std::holds_alternative<Exited>(of.event) || "
-              "std::holds_alternative<Detached>(of.event)) KeepEpochs(found->second, Exited{});",
+              "if (exited != nullptr) KeepEpochs(found->second, *exited);",
+              "if (exited != nullptr || std::holds_alternative<Detached>(of.event)) "
+              "KeepEpochs(found->second, Exited{});",
               Case("fleet_simulation_test", "*")),
+    Expression("late-start-waited-for", "6: configuration generations", "server/fleet/config_rollout.cc",
+               "const bool is_late = «worker.state == WorkerState::kStarting»", "false",
+               Case("fleet_simulation_test", "*")),
     Statement("claim-id-reused", "5: claim ids are random", f"{FLUSH}/shard_flusher.cc",
               "due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count));",
               "due_.erase(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count)); "

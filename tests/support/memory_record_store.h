@@ -40,6 +40,7 @@ class RecordDisk {
     state.requests = requests_;
     for (const auto& [number, operation] : operations_) state.operations.push_back(operation);
     for (const auto& [name, rule] : drop_rules_) state.drop_rules.push_back(rule);
+    state.configs = configs_;
     return state;
   }
   std::vector<record::Event> events() const {  // oldest first
@@ -70,6 +71,7 @@ class RecordDisk {
     }
     for (const std::string& name : change.ended_drop_rules) drop_rules_.erase(name);
     for (const record::DropRule& rule : change.drop_rules) drop_rules_[rule.rule.name] = rule;
+    if (!change.configs.empty()) configs_ = change.configs;
     for (record::Event& event : change.events) {
       event.sequence = ++last_event_;
       events_.push_back(std::move(event));
@@ -104,6 +106,7 @@ class RecordDisk {
   int commits_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, record::PoolRecord> pools_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, record::DropRule> drop_rules_ ABSL_GUARDED_BY(mutex_);
+  std::vector<record::ConfigRecord> configs_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::AnsweredRequest> requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::Event> events_ ABSL_GUARDED_BY(mutex_);
   std::vector<record::Death> deaths_ ABSL_GUARDED_BY(mutex_);
