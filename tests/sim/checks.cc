@@ -49,12 +49,12 @@ void Checks::ReadOutput() {
   }
 }
 
-// A part whose owners keep dying goes to the dead letter topic in the end, as does one that the
-// broker refuses.
+// What the broker refuses is a dead letter, and what ends its workers must be one. Workers that
+// somebody else ends make none.
 bool Checks::HasLeft(const InputRecord& record) const {
-  if (!record.is_valid) return dead_letters_[record.tag] > 0;
-  const bool may_be_letter = mix_.flush_crash > 0 || mix_.refused > 0;
-  return times_sent_[record.tag] > 0 || (may_be_letter && dead_letters_[record.tag] > 0);
+  const bool is_letter = dead_letters_[record.tag] > 0;
+  if (!record.is_valid || IsPoison(record)) return is_letter;
+  return times_sent_[record.tag] > 0 || (mix_.refused > 0 && is_letter);
 }
 
 void Checks::AfterStep() {
@@ -100,6 +100,8 @@ void Checks::AtEnd() {
   if (!IsQuiet()) return Fail(absl::StrCat("does not come to rest: ", Position()));
   ReadOutput();
   CheckNothingIsLost();
+  CheckLetters();
+  if (mix_.has_poison) CheckDeaths();
   if (!mix_.PermitsDuplicates()) CheckNothingIsDoubled();
   if (mix_.OnlyLosesRedis()) CheckReplayed();
   CheckLedger();
@@ -112,6 +114,35 @@ void Checks::CheckNothingIsLost() {
     if (record.is_gone || HasLeft(record)) continue;
     Fail(absl::StrCat("lost: ", record.is_valid ? "span " : "dead letter of message ", i, ", tag ",
                       record.tag));
+  }
+}
+
+void Checks::CheckLetters() {
+  if (mix_.refused > 0) return;
+  for (const InputRecord& record : input_.records()) {
+    const bool is_needless = record.is_valid && !IsPoison(record) && dead_letters_[record.tag] > 0;
+    if (is_needless) Fail(absl::StrCat("tag ", record.tag, " needlessly became a dead letter"));
+  }
+}
+
+void Checks::OnDeath(const std::optional<ClaimInHand>& in_hand) {
+  if (!in_hand) return Fail("a worker died of what it had not noted");
+  const buffer::FakeShard* shard = plane_.world.store.shard(ingest::kShard);
+  const auto claim = shard->claims.find(in_hand->claim);
+  if (claim == shard->claims.end()) return Fail("a worker died of a claim that is no more");
+  for (const auto& [part, deadline] : claim->second.parts) ++deaths_[part];
+}
+
+// Five deaths make a dead letter, no more and no fewer; two are the most that the neighbours of a
+// deadly part take part in.
+void Checks::CheckDeaths() {
+  constexpr uint32_t kLetterAfter = 5, kLonelyAfter = 2;
+  for (const auto& [part, deaths] : deaths_) {
+    const bool is_deadly = IsPoison(input_.at(part.offset));
+    const bool is_right = is_deadly ? deaths == kLetterAfter : deaths <= kLonelyAfter;
+    if (is_right) continue;
+    Fail(absl::StrCat("part ", part.ToString(), is_deadly ? ", deadly" : "", ", was in hand at ",
+                      deaths, " deaths"));
   }
 }
 

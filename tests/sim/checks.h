@@ -3,6 +3,9 @@
 #define SPILLWAY_TESTS_SIM_CHECKS_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +26,10 @@ class Checks {
   void AfterStep();
   // The input starts again at offset 0, and so does C.
   void OnNewLog();
+  // A flush worker has died of poison, and this was noted.
+  void OnDeath(const std::optional<ClaimInHand>& in_hand);
+  // How many parts have ended workers.
+  size_t deadly_parts() const { return deaths_.size(); }
   // Redis is about to lose everything.
   void OnLoss();
   // Whether nothing is left to do: C and W at the end of the log, nothing but meta in Redis.
@@ -40,7 +47,12 @@ class Checks {
 
  private:
   void ReadOutput();
+  bool IsPoison(const InputRecord& record) const {
+    return mix_.has_poison && input_.IsPoison(record.tag);
+  }
   bool HasLeft(const InputRecord& record) const;
+  void CheckLetters();
+  void CheckDeaths();
   void CheckNothingIsLost();
   void CheckNothingIsDoubled();
   void CheckReplayed();
@@ -60,8 +72,9 @@ class Checks {
   std::vector<size_t> times_sent_;    // by tag
   std::vector<size_t> dead_letters_;  // by tag
   size_t letters_read_ = 0;
-  Offset low_ = 0;         // C as last seen
-  uint64_t replayed_ = 0;  // that ledgers had counted when they were lost
+  Offset low_ = 0;                       // C as last seen
+  std::map<PartName, uint32_t> deaths_;  // of workers that had it in hand
+  uint64_t replayed_ = 0;                // that ledgers had counted when they were lost
   bool has_lost_uncommitted_ = false;
   std::string wrong_;
 };

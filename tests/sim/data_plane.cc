@@ -9,21 +9,31 @@
 namespace spillway::sim {
 
 FlushOwner::FlushOwner(ingest::Harness& world, test_support::SeededRandom& random,
-                       const flush::FlushOptions& options)
+                       const flush::FlushOptions& options, const Kills& kills)
     : producer(world.kafka),
       world_(world),
       engine_({.clock = world.clock,
                .store = world.store,
                .producer = producer,
-               .random = [&random] { return random.Next(); }},
-              options, [this](Instant when) { wake_ = when; }) {}
+               .random = [&random] { return random.Next(); },
+               .note_in_hand =
+                   [this](const std::optional<ClaimInHand>& in_hand) {
+                     if (!is_dead_) in_hand_ = in_hand;
+                   }},
+              options, [this](Instant when) { wake_ = when; }) {
+  producer.set_sight([this, &kills](const std::string& topic, const auto& message) {
+    if (topic != kOutput || !kills || !kills(message.payload)) return;
+    is_dead_ = true;
+    throw Died{this};
+  });
+}
 
-void FlushOwner::Order(bool owns_shard, const std::vector<Epoch>& dead) {
+void FlushOwner::Order(bool owns_shard, const std::vector<wire::DeadEpoch>& dead) {
   wire::Order order;
   order.sequence = ++sequence_;
   if (owns_shard) {
     order.shards = {ingest::kShard};
-    for (const Epoch& epoch : dead) order.dead.push_back({ingest::kShard, epoch, {}});
+    order.dead = dead;
   }
   engine_.Obey(order);
 }
@@ -45,6 +55,9 @@ bool FlushOwner::PollIfDue() {
 
 namespace {
 
+// As the control plane has it (server/fleet/worker.h).
+constexpr size_t kMaxDeadEpochs = 16;
+
 // Dictionaries come and go within seconds, and serve well below what they cost elsewhere.
 ingest::Options OptionsOf(test_support::SeededRandom& random) {
   ingest::Options options;
@@ -61,10 +74,11 @@ ingest::Options OptionsOf(test_support::SeededRandom& random) {
 
 }  // namespace
 
-DataPlane::DataPlane(test_support::SeededRandom& random, Policy policy)
+DataPlane::DataPlane(test_support::SeededRandom& random, Policy policy, Kills kills)
     : world{random.Next(), static_cast<int>(kOwners), OptionsOf(random)},
       random_(random),
       policy_(std::move(policy)),
+      kills_(std::move(kills)),
       flushers_(kOwners) {
   for (size_t i = 0; i < kOwners; ++i) world.worker(i).producer.set_policy(policy_);
 }
@@ -101,7 +115,7 @@ void DataPlane::CrashIngest(size_t owner) {
 }
 
 void DataPlane::StartFlush(size_t owner) {
-  flushers_[owner] = std::make_unique<FlushOwner>(world, random_, flush_options);
+  flushers_[owner] = std::make_unique<FlushOwner>(world, random_, flush_options, kills_);
   flushers_[owner]->producer.set_policy(policy_);
 }
 
@@ -112,17 +126,40 @@ void DataPlane::AssignFlush(size_t to) {
   const size_t before = std::exchange(flush_owner_, to);
   if (before == to) return;
   if (before < kOwners) flushers_[before]->Order(false, {});
-  flushers_[to]->Order(true, dead_epochs_);
+  flushers_[to]->Order(true, dead_);
 }
 
 void DataPlane::CrashFlush(size_t owner, bool is_proven) {
   if (is_proven) {
-    const std::vector<Epoch>& epochs = flushers_[owner]->reported_epochs();
-    dead_epochs_.insert(dead_epochs_.end(), epochs.begin(), epochs.end());
+    for (const Epoch& epoch : flushers_[owner]->reported_epochs()) {
+      KeepDead({ingest::kShard, epoch, {}});
+    }
+    if (const auto& in_hand = flushers_[owner]->in_hand()) {
+      KeepDead({in_hand->shard, in_hand->epoch, in_hand->claim});
+    }
   }
   StartFlush(owner);
   // A new process, or the death of one that had the shard before.
-  if (owner == flush_owner_ || is_proven) flushers_[flush_owner_]->Order(true, dead_epochs_);
+  if (owner == flush_owner_ || is_proven) flushers_[flush_owner_]->Order(true, dead_);
+}
+
+// What is known already learns what was in hand.
+void DataPlane::KeepDead(const wire::DeadEpoch& dead) {
+  const auto found = std::find_if(dead_.begin(), dead_.end(),
+                                  [&](const auto& known) { return known.epoch == dead.epoch; });
+  if (found != dead_.end()) {
+    if (dead.in_hand) found->in_hand = dead.in_hand;
+    return;
+  }
+  if (dead_.size() >= kMaxDeadEpochs) dead_.erase(dead_.begin());
+  dead_.push_back(dead);
+}
+
+void DataPlane::Bury(const FlushOwner::Died& died) {
+  const auto found = std::find_if(flushers_.begin(), flushers_.end(),
+                                  [&](const auto& owner) { return owner.get() == died.owner; });
+  if (on_death) on_death((*found)->in_hand());
+  CrashFlush(static_cast<size_t>(found - flushers_.begin()), /*is_proven=*/true);
 }
 
 bool DataPlane::StepOnce() {
@@ -130,10 +167,15 @@ bool DataPlane::StepOnce() {
   const uint64_t first = random_.Below(kKinds);
   for (uint64_t i = 0; i < kKinds; ++i) {
     const uint64_t kind = (first + i) % kKinds;
-    const bool has_run = kind == 0            ? world.kafka.RunOne()
-                         : kind == 1          ? world.store.RunOneCallback()
-                         : kind < 2 + kOwners ? world.worker(kind - 2).RunDue()
-                                              : flushers_[kind - 2 - kOwners]->PollIfDue();
+    bool has_run = true;
+    try {
+      has_run = kind == 0            ? world.kafka.RunOne()
+                : kind == 1          ? world.store.RunOneCallback()
+                : kind < 2 + kOwners ? world.worker(kind - 2).RunDue()
+                                     : flushers_[kind - 2 - kOwners]->PollIfDue();
+    } catch (const FlushOwner::Died& died) {
+      Bury(died);
+    }
     if (!has_run) continue;
     for (const auto& flusher : flushers_) flusher->Report();
     return true;

@@ -75,17 +75,22 @@ TEST_P(DataPlaneSim, LosesNothingAndComesToRest) {
   const uint64_t seeds = flags.seeds.value_or(mix.seeds);
   RecordProperty("runs", static_cast<int>(seeds));
   uint64_t dangerous_runs = 0;
+  uint64_t deadly_parts = 0;
   uint64_t dictionaries_dropped = 0;
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     running = {mix.name.c_str(), seed};
     Simulation simulation(mix, seed);
     const std::string wrong = simulation.Run();
     if (simulation.dangerous_rollbacks() > 0) ++dangerous_runs;
+    deadly_parts += simulation.deadly_parts();
     dictionaries_dropped += simulation.dictionaries_dropped();
     ASSERT_EQ(wrong, "") << "replay: data_plane_sim --mix=" << mix.name << " --seed=" << seed;
   }
   if (seeds >= 20) {
     EXPECT_GT(dictionaries_dropped, 0u);
+  }
+  if (mix.has_poison) {
+    EXPECT_GT(deadly_parts, seeds);
   }
   // Conformance K9b is about these.
   if (mix.rollback >= 0.1) {

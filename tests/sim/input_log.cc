@@ -13,6 +13,7 @@ using test_support::ReferenceSpan;
 using test_support::SeededRandom;
 
 constexpr uint64_t kTraces = 3;
+constexpr uint64_t kPoisonTrace = 1;
 constexpr uint64_t kIds = 16;
 constexpr char kDigits[] = "0123456789abcdef";
 
@@ -83,6 +84,7 @@ void InputLog::Append(SeededRandom& random, EventTime now) {
   } else {
     record = random.Chance(0.08) ? NewInvalid(random) : NewSpan(random);
     copies_.push_back(0);
+    is_poison_.push_back(record.is_valid && record.span.trace_id == Hex(kPoisonTrace, 32));
   }
   ++copies_[record.tag];
   const auto late = std::chrono::milliseconds(random.Chance(0.25) ? random.Below(8'000) : 0);

@@ -44,6 +44,9 @@ class InputLog {
   Offset end() const { return static_cast<Offset>(records_.size() - first_); }
   // Of all logs.
   const std::vector<InputRecord>& records() const { return records_; }
+  // Whether a span of this tag ends every flush worker that makes a message of it, in a simulation
+  // with poison. All spans of a trace are alike in this, so all of a part are.
+  bool IsPoison(size_t tag) const { return is_poison_[tag]; }
   // How many messages have this tag.
   size_t copies(size_t tag) const { return copies_[tag]; }
 
@@ -53,8 +56,9 @@ class InputLog {
 
   kafka::FakeKafka& kafka_;
   std::vector<InputRecord> records_;
-  std::vector<size_t> copies_;  // by tag
-  size_t first_ = 0;            // record of the present log's offset 0
+  std::vector<size_t> copies_;   // by tag
+  std::vector<bool> is_poison_;  // by tag
+  size_t first_ = 0;             // record of the present log's offset 0
 };
 
 }  // namespace spillway::sim

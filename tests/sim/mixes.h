@@ -32,6 +32,10 @@ struct Mix {
   double loss = 0;         // Redis forgets everything
   double new_log = 0;      // the input topic is deleted and made again (at most once)
 
+  // One trace is poison: who makes a message of its spans dies of it, and that is proven. Only its
+  // dead letters can be written.
+  bool has_poison = false;
+
   // No part reaches its deadline before the faults stop: what leaves must be what the reference
   // model says.
   bool is_generous = false;
@@ -39,7 +43,7 @@ struct Mix {
   // Nothing happens after which a span may leave more often than it came (design section 4,
   // "Sources of duplicates").
   bool PermitsDuplicates() const {
-    return flush_crash > 0 || ambiguous > 0 || rollback > 0 || loss > 0;
+    return flush_crash > 0 || has_poison || ambiguous > 0 || rollback > 0 || loss > 0;
   }
   // Spans leave more often than they came only because Redis has lost them: the ledger bounds that.
   bool OnlyLosesRedis() const {

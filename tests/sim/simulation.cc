@@ -1,5 +1,6 @@
 #include "tests/sim/simulation.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -17,8 +18,9 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr int kSteps = 400;
-// Peace: about so many rounds of at least a second, with all that happens in them.
-constexpr int kShortRounds = 150;
+// Peace: about so many rounds of at least a second, with all that happens in them. Deadly parts
+// take turns, each some rounds for each of its deaths.
+constexpr int kShortRounds = 150, kPoisonRounds = 1000;
 constexpr int kLongRounds = 300;
 
 const char* NameOf(StoreCall call) {
@@ -51,15 +53,28 @@ Simulation::Simulation(const Mix& mix, uint64_t seed, bool is_traced)
     : mix_(mix),
       is_traced_(is_traced),
       random_(seed),
-      plane_(random_, [this](const std::string& topic, const auto&) { return NextOutcome(topic); }),
+      plane_(
+          random_, [this](const std::string& topic, const auto&) { return NextOutcome(topic); },
+          [this](const std::string& payload) { return IsDeadly(payload); }),
       input_(plane_.world.kafka),
       checks_(mix_, plane_, input_) {
   ChooseLimits();
   plane_.world.kafka.CreateTopic(kOutput, 1);
   plane_.world.kafka.topic_id = "topic";
   plane_.world.store.SetFaults([this](StoreCall call, ShardId) { return NextStoreFault(call); });
+  plane_.on_death = [this](const std::optional<ClaimInHand>& in_hand) {
+    Trace(absl::StrCat("a flush worker dies of ",
+                       in_hand ? in_hand->claim.ToString() : "what it has not noted"));
+    checks_.OnDeath(in_hand);
+  };
   plane_.AssignIngest(0, DataPlane::Notice::kRevoked);
   plane_.AssignFlush(0);
+}
+
+bool Simulation::IsDeadly(const std::string& payload) const {
+  if (!mix_.has_poison) return false;
+  const std::vector<size_t> tags = TagsIn(payload);
+  return std::any_of(tags.begin(), tags.end(), [&](size_t tag) { return input_.IsPoison(tag); });
 }
 
 void Simulation::ChooseLimits() {
@@ -77,7 +92,8 @@ void Simulation::ChooseLimits() {
   flush::FlushOptions& flush = plane_.flush_options;
   flush.output.max_age = limits.max_age;
   flush.max_inflight_bytes = 20'000;
-  flush.claim_bytes = 3'000;
+  // A process that has just begun takes parts for large: deadly ones have neighbours nevertheless.
+  flush.claim_bytes = mix_.has_poison ? 40'000 : 3'000;
   flush.load_bytes = 1'000;
   // A lease that ends under a living owner is one more reason for duplicates.
   const bool is_short = mix_.PermitsDuplicates() && !mix_.ProvesEveryDeath();
@@ -245,13 +261,14 @@ void Simulation::Converge() {
   plane_.TellEvicted();
   for (size_t i = 0; i < DataPlane::kOwners; ++i) plane_.flusher(i).producer.Unhold();
   while (plane_.world.store.delayed_calls() > 0) plane_.world.store.RunDelayed();
-  for (int i = 0; i < kShortRounds + kLongRounds && !checks_.IsQuiet(); ++i, ++step_) {
-    plane_.Advance(i < kShortRounds ? seconds(1) : seconds(30));
+  const int short_rounds = mix_.has_poison ? kPoisonRounds : kShortRounds;
+  for (int i = 0; i < short_rounds + kLongRounds && !checks_.IsQuiet(); ++i, ++step_) {
+    plane_.Advance(i < short_rounds ? seconds(1) : seconds(30));
     while (plane_.StepOnce()) checks_.AfterStep();
     if (!checks_.wrong().empty()) return;
   }
   checks_.AtEnd();
-  if (mix_.ProvesEveryDeath()) checks_.NoLeaseWasWaitedFor(step_ - kSteps < kShortRounds);
+  if (mix_.ProvesEveryDeath()) checks_.NoLeaseWasWaitedFor(step_ - kSteps < short_rounds);
 }
 
 StoreFault Simulation::NextStoreFault(StoreCall call) {

@@ -25,10 +25,13 @@ class Simulation {
 
   uint64_t dictionaries_dropped() const { return plane_.world.store.dictionaries_dropped(); }
 
+  size_t deadly_parts() const { return checks_.deadly_parts(); }
+
   // How often Redis was set back to a time whose watermark is below C (conformance K9b).
   int dangerous_rollbacks() const { return dangerous_rollbacks_; }
 
  private:
+  bool IsDeadly(const std::string& payload) const;
   void ChooseLimits();
   void Step();
   void RunSome(uint64_t most);

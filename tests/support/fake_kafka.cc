@@ -81,6 +81,7 @@ FakeProducer::~FakeProducer() { *alive_ = false; }
 absl::Status FakeProducer::Produce(const std::string& topic, OutgoingMessage& message,
                                    absl::AnyInvocable<void(DeliveryReport)>& done) {
   if (queued_messages_ >= queue_limit_) return absl::ResourceExhaustedError("queue full");
+  if (sight_) sight_(topic, message);
   ++queued_messages_;
   queued_bytes_ += message.payload.size();
   Queued queued{topic, std::move(message), std::move(done)};

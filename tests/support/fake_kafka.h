@@ -98,6 +98,9 @@ class FakeProducer final : public Producer {
   absl::StatusOr<size_t> MaxMessageBytes(const std::string& topic, Duration timeout) override;
 
   void set_policy(Policy policy) { policy_ = std::move(policy); }
+  // Sees every message before it is queued; what it throws goes through Produce.
+  using Sight = std::function<void(const std::string& topic, const OutgoingMessage& message)>;
+  void set_sight(Sight sight) { sight_ = std::move(sight); }
   // While held, messages wait (Kafka is slow); DeliverHeld resolves the oldest n of them, 0: all.
   void Hold() { is_held_ = true; }
   void DeliverHeld(size_t n = 0);
@@ -117,6 +120,7 @@ class FakeProducer final : public Producer {
 
   FakeKafka& kafka_;
   Policy policy_;
+  Sight sight_;
   std::deque<Queued> held_;
   bool is_held_ = false;
   size_t queue_limit_ = 1'000'000;
