@@ -104,7 +104,9 @@ std::string ConfigText(const v1::Pool& pool) {
   std::string text = std::to_string(config.generation());
   if (config.state() == v1::CONFIG_STATE_TRYING) text += ", being tried";
   if (config.outdated() > 0) {
-    absl::StrAppend(&text, "; ", config.outdated(), " workers run another one");
+    absl::StrAppend(
+        &text, "; ", config.outdated(),
+        config.outdated() == 1 ? " worker runs another one" : " workers run another one");
   }
   if (config.rejected() != 0) {
     absl::StrAppend(&text, "; ", config.rejected(), " was taken back: ", config.detail());

@@ -100,7 +100,8 @@ RestoredConfig RestoreConfig(const config::Config& config,
       wanted.begun = now;
       const bool is_back = proven != nullptr && proven->record.settings == settings;
       if (is_back) wanted.standing = ConfigStanding::kProven;
-      restored.change.events.push_back(Changed(wanted, current, config));
+      // The first one of all changes nothing.
+      if (!recorded.empty()) restored.change.events.push_back(Changed(wanted, current, config));
     }
     const bool is_proven = wanted.standing == ConfigStanding::kProven;
     if (!is_proven && proven != nullptr) {

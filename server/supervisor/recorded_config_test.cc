@@ -42,6 +42,7 @@ TEST(RecordedConfigTest, TheFirstOneIsTriedWithNothingToGoBackTo) {
   ASSERT_EQ(restored.change.configs.size(), 1u);
   EXPECT_EQ(restored.change.configs[0].standing, ConfigStanding::kTried);
   EXPECT_EQ(restored.change.configs[0].begun, kNow);
+  EXPECT_THAT(restored.change.events, IsEmpty());
   EXPECT_EQ(restored.configs.at(1).flush.lease, Milliseconds(60'000));
 }
 

@@ -250,7 +250,9 @@ Check ConfigCheck(const std::vector<PoolView>& pools, Instant now) {
   if (config.state == fleet::ConfigRollout::State::kTrying) {
     absl::StrAppend(&check.detail, " is being tried");
   }
-  if (outdated > 0) absl::StrAppend(&check.detail, "; ", outdated, " workers run another one");
+  if (outdated > 0)
+    absl::StrAppend(&check.detail, "; ", outdated,
+                    outdated == 1 ? " worker runs another one" : " workers run another one");
   if (config.rejected != 0) {
     absl::StrAppend(&check.detail, "; generation ", config.rejected,
                     " was taken back: ", config.detail);

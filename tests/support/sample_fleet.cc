@@ -223,6 +223,12 @@ FleetSnapshot SampleFleet(Instant now) {
   flush.observed = flush.ready = 1;
   Crash(fleet.workers[2]);
   flush.health = fleet.workers[2].health;
+  for (PoolView& pool : fleet.pools) {
+    pool.config = {fleet::ConfigRollout::State::kTakenBack, 4, 0, 5, "3 processes in a row exited"};
+  }
+  flush.config.outdated = 1;
+  for (WorkerView& worker : fleet.workers) worker.config_generation = 4;
+  fleet.workers[2].config_generation = 5;
   fleet.checks[1].ok = false;
   fleet.checks[1].detail = "waiting for a broker at 127.0.0.1:9092";
   return fleet;
