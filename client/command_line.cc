@@ -51,6 +51,7 @@ class Parser {
         "  spillway wait flush --for healthy --timeout 30s\n"
         "  spillway get shards -o json               for programs\n");
     AddGet();
+    AddDescribe();
     AddStartAndStop();
     AddResize();
     AddRestart();
@@ -96,6 +97,31 @@ class Parser {
         [](Session& session, const std::string& pool) { return GetDeaths(session, pool, {}); });
     CLI::App* events = get->add_subcommand("events", "The newest entries of the journal");
     events->callback([this] { verb_ = [](Session& session) { return GetEvents(session, {}); }; });
+  }
+
+  void AddDescribe() {
+    CLI::App* describe =
+        app_.add_subcommand("describe", "Say all that is worth knowing of a pool, worker or shard");
+    describe->require_subcommand(1);
+    describe->footer(
+        "State with its evidence and age, what is under way, the last deaths with their last "
+        "lines,\n"
+        "recent events, and what stands out. For programs (-o json): the resource alone.\n\n"
+        "Examples:\n"
+        "  spillway describe pool flush\n"
+        "  spillway describe worker flush/1          why it is down, and what it wrote last\n"
+        "  spillway describe shard 7\n");
+    const auto add = [this, describe](const char* kind, const char* help,
+                                      ExitCode (*run)(Session&, const std::string&)) {
+      CLI::App* app = describe->add_subcommand(kind, help);
+      app->add_option("NAME", name_, "Which one")->required();
+      app->callback(
+          [this, run] { verb_ = [this, run](Session& session) { return run(session, name_); }; });
+    };
+    add("pool", "A pool: its workers, how many it should have, and its past", DescribePool);
+    add("worker", "A worker: its state and why, its process, its past; NAME is POOL/SLOT",
+        DescribeWorker);
+    add("shard", "A shard: its owners, its figures, where its time goes", DescribeShard);
   }
 
   void AddStartAndStop() {

@@ -189,6 +189,12 @@ Answer<v1::ListShardsResponse> ControlClient::ListShards() {
                                           v1::ListShardsRequest(), server_);
 }
 
+Answer<v1::Shard> ControlClient::GetShard(const std::string& name) {
+  v1::GetShardRequest request;
+  request.set_name(name);
+  return Call(*fleet_, &v1::FleetService::Stub::GetShard, request, server_);
+}
+
 Answer<v1::ServerInfo> ControlClient::GetServerInfo() {
   return Call(*info_, &v1::ServerService::Stub::GetServerInfo, v1::GetServerInfoRequest(), server_);
 }

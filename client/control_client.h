@@ -42,6 +42,7 @@ class ControlClient {
   Answer<v1::Worker> GetWorker(const std::string& name);
   Answer<v1::ListWorkersResponse> ListWorkers(const std::string& parent);
   Answer<v1::ListShardsResponse> ListShards();
+  Answer<v1::Shard> GetShard(const std::string& name);
   Answer<v1::ServerInfo> GetServerInfo();
   // `name` empty: all shards. May take as long as `timeout`.
   Answer<v1::AuditResponse> Audit(const std::string& name, Duration timeout);

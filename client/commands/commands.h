@@ -36,6 +36,11 @@ ExitCode GetPools(Session& session, const std::string& name);
 ExitCode GetWorkers(Session& session, const std::string& name);
 ExitCode GetShards(Session& session, const std::string& name);
 
+// One resource with its state, its history and what stands out. For programs: the resource alone.
+ExitCode DescribePool(Session& session, const std::string& name);
+ExitCode DescribeWorker(Session& session, const std::string& name);
+ExitCode DescribeShard(Session& session, const std::string& name);
+
 // Whether to wait for what was asked for, and how long; or only to say what would be.
 struct Waiting {
   bool dry_run = false;

@@ -59,67 +59,11 @@ std::vector<std::string> AuditRow(std::string name, const std::string& outcome,
   return row;
 }
 
-// What an event did, in one cell.
-std::string WhatOf(const v1::Event& event) {
-  if (event.after().empty()) return event.before().empty() ? event.detail() : event.before();
-  if (event.before().empty()) return event.after();
-  return event.before() + " -> " + event.after();
-}
-
 std::vector<std::string> EventRow(const v1::Event& event, bool is_wide) {
-  std::vector<std::string> row = {Text(event.time()), event.action(), ShortName(event.target()),
-                                  event.outcome(),    WhatOf(event),  event.actor()};
+  std::vector<std::string> row = {Text(event.time()), event.action(),  ShortName(event.target()),
+                                  event.outcome(),    WhatText(event), event.actor()};
   if (is_wide) row.insert(row.end(), {std::to_string(event.sequence()), event.detail()});
   return row;
-}
-
-std::string EndOf(const v1::Death& death) {
-  switch (death.end_case()) {
-    case v1::Death::kExitCode:
-      return "exit " + std::to_string(death.exit_code());
-    case v1::Death::kSignal:
-      return "signal " + std::to_string(death.signal());
-    case v1::Death::END_NOT_SET:
-      break;
-  }
-  return kUnknown;
-}
-
-// "restart UNDER_WAY, 1 of 3 replaced, waits: …"; empty: none yet.
-std::string WorkText(const v1::Pool& pool) {
-  if (pool.state() == v1::POOL_STATE_DRAINING) {
-    return absl::StrCat("drain, ", pool.drain().remaining_size(), " remain");
-  }
-  if (!pool.has_restart()) return "";
-  const v1::PoolRestart& restart = pool.restart();
-  return absl::StrCat("restart ", Text(restart.state()), ", ", restart.replaced(), " of ",
-                      restart.replaced() + restart.replacing() + restart.waiting(), " replaced",
-                      restart.detail().empty() ? "" : ", ", restart.detail());
-}
-
-// "5", "5, being tried; 2 workers run another one", "4; 5 was taken back: …"; empty: not counted.
-std::string ConfigText(const v1::Pool& pool) {
-  if (!pool.has_config()) return "";
-  const v1::PoolConfig& config = pool.config();
-  std::string text = std::to_string(config.generation());
-  if (config.state() == v1::CONFIG_STATE_TRYING) text += ", being tried";
-  if (config.outdated() > 0) {
-    absl::StrAppend(
-        &text, "; ", config.outdated(),
-        config.outdated() == 1 ? " worker runs another one" : " workers run another one");
-  }
-  if (config.rejected() != 0) {
-    absl::StrAppend(&text, "; ", config.rejected(), " was taken back: ", config.detail());
-  }
-  return text;
-}
-
-std::string ConfigText(const v1::Worker& worker) {
-  return worker.config_generation() == 0 ? kUnknown : std::to_string(worker.config_generation());
-}
-
-std::string StateText(const v1::Worker& worker) {
-  return absl::StrCat(Text(worker.state()), worker.is_paused() ? " (paused)" : "");
 }
 
 }  // namespace
@@ -179,7 +123,7 @@ void Printer::Deaths(const v1::ListDeathsResponse& answer) {
                                     ShortName(death->worker()),
                                     std::to_string(death->pid()),
                                     std::to_string(death->generation()),
-                                    EndOf(*death),
+                                    EndText(*death),
                                     death->is_expected() ? "yes" : "no",
                                     death->reason()};
     if (is_wide()) {

@@ -16,6 +16,8 @@
 namespace spillway::client {
 namespace {
 
+constexpr char kUnknown[] = "?";
+
 // The value's name without its prefix; "?" for UNSPECIFIED; a value that is newer than this build:
 // its number.
 std::string Name(const std::string& full, absl::string_view prefix, int number) {
@@ -158,6 +160,59 @@ std::string BytesText(int64_t bytes) {
 
 std::string ShortName(const std::string& name) {
   return absl::StrReplaceAll(name, {{"pools/", ""}, {"/workers/", "/"}, {"shards/", ""}});
+}
+
+std::string WhatText(const v1::Event& event) {
+  if (event.after().empty()) return event.before().empty() ? event.detail() : event.before();
+  if (event.before().empty()) return event.after();
+  return event.before() + " -> " + event.after();
+}
+
+std::string EndText(const v1::Death& death) {
+  switch (death.end_case()) {
+    case v1::Death::kExitCode:
+      return "exit " + std::to_string(death.exit_code());
+    case v1::Death::kSignal:
+      return "signal " + std::to_string(death.signal());
+    case v1::Death::END_NOT_SET:
+      break;
+  }
+  return kUnknown;
+}
+
+std::string WorkText(const v1::Pool& pool) {
+  if (pool.state() == v1::POOL_STATE_DRAINING) {
+    return absl::StrCat("drain, ", pool.drain().remaining_size(), " remain");
+  }
+  if (!pool.has_restart()) return "";
+  const v1::PoolRestart& restart = pool.restart();
+  return absl::StrCat("restart ", Text(restart.state()), ", ", restart.replaced(), " of ",
+                      restart.replaced() + restart.replacing() + restart.waiting(), " replaced",
+                      restart.detail().empty() ? "" : ", ", restart.detail());
+}
+
+std::string ConfigText(const v1::Pool& pool) {
+  if (!pool.has_config()) return "";
+  const v1::PoolConfig& config = pool.config();
+  std::string text = std::to_string(config.generation());
+  if (config.state() == v1::CONFIG_STATE_TRYING) text += ", being tried";
+  if (config.outdated() > 0) {
+    absl::StrAppend(
+        &text, "; ", config.outdated(),
+        config.outdated() == 1 ? " worker runs another one" : " workers run another one");
+  }
+  if (config.rejected() != 0) {
+    absl::StrAppend(&text, "; ", config.rejected(), " was taken back: ", config.detail());
+  }
+  return text;
+}
+
+std::string ConfigText(const v1::Worker& worker) {
+  return worker.config_generation() == 0 ? kUnknown : std::to_string(worker.config_generation());
+}
+
+std::string StateText(const v1::Worker& worker) {
+  return absl::StrCat(Text(worker.state()), worker.is_paused() ? " (paused)" : "");
 }
 
 std::optional<Duration> ParseDuration(const std::string& text) {

@@ -38,6 +38,16 @@ std::string BytesText(int64_t bytes);                            // "64.0 MiB"
 std::string ShortName(
     const std::string& name);  // "pools/flush/workers/0" → "flush/0", "shards/7" → "7"
 
+// What an event did: "desired 1 -> desired 3"; else its detail.
+std::string WhatText(const v1::Event& event);
+std::string EndText(const v1::Death& death);  // "exit 1", "signal 9", "?"
+// "restart UNDER_WAY, 1 of 3 replaced, waits: …"; empty: none yet.
+std::string WorkText(const v1::Pool& pool);
+// "5", "5, being tried; 2 workers run another one", "4; 5 was taken back: …"; empty: not counted.
+std::string ConfigText(const v1::Pool& pool);
+std::string ConfigText(const v1::Worker& worker);  // "5", "?"
+std::string StateText(const v1::Worker& worker);   // "READY", "READY (paused)"
+
 // "90s", "2m", "500ms", "1h"; a bare number is seconds. Empty: none of these, or negative.
 std::optional<Duration> ParseDuration(const std::string& text);
 

@@ -53,10 +53,13 @@ INSTANTIATE_TEST_SUITE_P(
             GoldenRow{"get_workers_of_pool", {"get", "workers", "flush"}},
             GoldenRow{"get_worker", {"get", "workers", "flush/1"}},
             GoldenRow{"get_shards", {"get", "shards"}},
-            GoldenRow{"get_shard", {"get", "shards", "0"}}, GoldenRow{"start", {"start", "flush"}},
-            GoldenRow{"stop", {"stop", "flush"}}, GoldenRow{"pause", {"pause", "flush"}},
-            GoldenRow{"drain", {"drain", "flush"}}, GoldenRow{"resume", {"resume", "flush"}},
-            GoldenRow{"restart", {"restart", "flush"}},
+            GoldenRow{"get_shard", {"get", "shards", "0"}},
+            GoldenRow{"describe_pool", {"describe", "pool", "flush"}},
+            GoldenRow{"describe_worker", {"describe", "worker", "flush/1"}},
+            GoldenRow{"describe_shard", {"describe", "shard", "0"}},
+            GoldenRow{"start", {"start", "flush"}}, GoldenRow{"stop", {"stop", "flush"}},
+            GoldenRow{"pause", {"pause", "flush"}}, GoldenRow{"drain", {"drain", "flush"}},
+            GoldenRow{"resume", {"resume", "flush"}}, GoldenRow{"restart", {"restart", "flush"}},
             GoldenRow{"restart_worker", {"restart", "flush/0"}},
             GoldenRow{"resize", {"resize", "flush", "2"}},
             GoldenRow{"operations", {"operations", "list"}},
@@ -83,6 +86,28 @@ TEST_F(CommandLineTest, ExplainsAShardAndAdvisesOnAPool) {
     EXPECT_EQ(advised.code, kExitDone) << advised.err;
     ExpectGolden(std::string("advice.") + form, advised.out);
   }
+}
+
+TEST_F(CommandLineTest, DescribesWhatDrains) {
+  supervisor::FleetSnapshot fleet = Settled();
+  supervisor::PoolView& flush = fleet.pools[1];
+  flush.state = fleet::PoolState::kDraining;
+  flush.drain.emplace();
+  flush.drain->remaining = {
+      {.shard = ShardId{7}, .worker = {}, .parts = 3, .messages = 0, .why = "waits for Kafka"}};
+  fleet_.Publish(std::move(fleet));
+  EXPECT_THAT(Run({"describe", "pool", "flush"}).out,
+              HasSubstr("remaining: shards/7 (waits for Kafka)"));
+}
+
+TEST_F(CommandLineTest, DescribesOnlyWhatIsThere) {
+  EXPECT_EQ(Run({"describe", "pool", "none"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"describe", "worker", "flush/9"}).code, kExitNotFound);
+  EXPECT_EQ(Run({"describe", "shard", "99"}).code, kExitNotFound);
+  const Result half = Run({"describe", "worker", "flush"});
+  EXPECT_EQ(half.code, kExitUsage);
+  EXPECT_THAT(half.err, HasSubstr("expected POOL/SLOT, as flush/0"));
+  EXPECT_EQ(Run({"describe", "pool"}).code, kExitUsage);
 }
 
 TEST_F(CommandLineTest, WhatIsNotKnownIsSaidToBeSo) {
