@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "client/commands/commands.h"
+#include "client/completion/completion.h"
+#include "client/completion/names.h"
 #include "client/output/text.h"
 
 namespace spillway::client {
@@ -64,6 +66,7 @@ class Parser {
     AddHistory();
     AddStacksAndLogs();
     AddHealthAndVersion();
+    AddCompletion();
   }
 
   CLI::App& app() { return app_; }
@@ -399,6 +402,24 @@ class Parser {
         [this] { verb_ = [this](Session& session) { return Version(session, client_only_); }; });
   }
 
+  void AddCompletion() {
+    CLI::App* app = app_.add_subcommand(
+        "completion", "What a shell reads to complete verbs, options, and names of the server's");
+    app->add_option("SHELL", name_, "bash, zsh or fish")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    app->footer(
+        "Examples:\n"
+        "  source <(spillway completion bash)        also in ~/.bashrc; zsh alike, after compinit\n"
+        "  spillway completion fish | source\n");
+    app->callback([this] {
+      verb_ = [this](Session& session) {
+        session.out << CompletionScript(name_);
+        return kExitDone;
+      };
+    });
+  }
+
   void AddDryRun(CLI::App& app) {
     app.add_flag("--dry-run", waiting_.dry_run, "Say what would be, change nothing");
   }
@@ -444,8 +465,24 @@ class Parser {
 
 }  // namespace
 
+// `words`: what stands on the line that is to be completed.
+static ExitCode CompleteLine(Parser& parser, const std::vector<std::string>& words,
+                             std::ostream& out) {
+  const auto names_of = [](Named what, const std::string& server) {
+    Parser usual;  // any line that is whole fills in what the environment says
+    usual.app().parse(std::vector<std::string>{"--client", "version"});
+    ControlClient client(server.empty() ? usual.globals().server : server, kNamesLimit);
+    return NamesAt(client, what);
+  };
+  out << CompletionLines(Complete(parser.app(), words, names_of));
+  return kExitDone;
+}
+
 ExitCode RunCommandLine(const std::vector<std::string>& arguments, const Terminal& terminal) {
   Parser parser;
+  if (!arguments.empty() && arguments[0] == kCompleteVerb) {
+    return CompleteLine(parser, {arguments.begin() + 1, arguments.end()}, terminal.out);
+  }
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 takes them
     parser.app().parse(std::move(reversed));

@@ -19,7 +19,7 @@
 namespace spillway::client {
 namespace {
 
-constexpr std::chrono::seconds kCallTimeout{10};
+constexpr std::chrono::seconds kCallTimeout = ControlClient::kCallTimeout;
 // A process that does not answer is waited for, and naming functions takes its time.
 constexpr std::chrono::seconds kStacksTimeout{30};
 constexpr std::chrono::milliseconds kRewatchPause{200};
@@ -113,12 +113,12 @@ template <typename Response, typename Stub, typename Request>
 Answer<Response> AllPages(Stub& stub,
                           grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                        Response*),
-                          Request request, const std::string& server) {
-  Answer<Response> all = Call(stub, method, request, server);
+                          Request request, const std::string& server, Duration limit) {
+  Answer<Response> all = Call(stub, method, request, server, limit);
   while (all.ok() && !all.value.next_page_token().empty()) {
     request.set_page_token(all.value.next_page_token());
     all.value.clear_next_page_token();
-    const Answer<Response> page = Call(stub, method, request, server);
+    const Answer<Response> page = Call(stub, method, request, server, limit);
     all.error = page.error;
     all.value.MergeFrom(page.value);
   }
@@ -153,8 +153,9 @@ CallError ErrorOf(const grpc::Status& status, const std::string& server) {
   return error;
 }
 
-ControlClient::ControlClient(const std::string& server)
+ControlClient::ControlClient(const std::string& server, Duration list_limit)
     : server_(server),
+      list_limit_(list_limit),
       channel_(Dial(server)),
       fleet_(v1::FleetService::NewStub(channel_)),
       info_(v1::ServerService::NewStub(channel_)),
@@ -168,7 +169,7 @@ Answer<v1::Pool> ControlClient::GetPool(const std::string& name) {
 
 Answer<v1::ListPoolsResponse> ControlClient::ListPools() {
   return AllPages<v1::ListPoolsResponse>(*fleet_, &v1::FleetService::Stub::ListPools,
-                                         v1::ListPoolsRequest(), server_);
+                                         v1::ListPoolsRequest(), server_, list_limit_);
 }
 
 Answer<v1::Worker> ControlClient::GetWorker(const std::string& name) {
@@ -181,12 +182,12 @@ Answer<v1::ListWorkersResponse> ControlClient::ListWorkers(const std::string& pa
   v1::ListWorkersRequest request;
   request.set_parent(parent);
   return AllPages<v1::ListWorkersResponse>(*fleet_, &v1::FleetService::Stub::ListWorkers, request,
-                                           server_);
+                                           server_, list_limit_);
 }
 
 Answer<v1::ListShardsResponse> ControlClient::ListShards() {
   return AllPages<v1::ListShardsResponse>(*fleet_, &v1::FleetService::Stub::ListShards,
-                                          v1::ListShardsRequest(), server_);
+                                          v1::ListShardsRequest(), server_, list_limit_);
 }
 
 Answer<v1::Shard> ControlClient::GetShard(const std::string& name) {
@@ -246,7 +247,7 @@ Answer<v1::ListOperationsResponse> ControlClient::ListOperations(int32_t page_si
   v1::ListOperationsRequest request;
   request.set_page_size(page_size);
   request.set_page_token(page_token);
-  return Call(*fleet_, &v1::FleetService::Stub::ListOperations, request, server_);
+  return Call(*fleet_, &v1::FleetService::Stub::ListOperations, request, server_, list_limit_);
 }
 
 Answer<v1::Operation> ControlClient::WaitOperation(

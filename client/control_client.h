@@ -33,7 +33,10 @@ struct Answer {
 // One thread.
 class ControlClient {
  public:
-  explicit ControlClient(const std::string& server);  // "127.0.0.1:7400", "unix:/path"
+  static constexpr std::chrono::seconds kCallTimeout{10};  // of a call that does not wait
+
+  // `server`: "127.0.0.1:7400", "unix:/path". `list_limit`: of each page of a list.
+  explicit ControlClient(const std::string& server, Duration list_limit = kCallTimeout);
 
   const std::string& server() const { return server_; }
 
@@ -96,6 +99,7 @@ class ControlClient {
 
  private:
   const std::string server_;
+  const Duration list_limit_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::FleetService::Stub> fleet_;
   const std::unique_ptr<v1::ServerService::Stub> info_;
