@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace spillway::test_support {
 namespace {
@@ -83,6 +84,25 @@ class RealBroker final : public KafkaBroker {
   const std::string address_;
 };
 
+// The controller has made it; the broker learns of it a moment later, and says until then that
+// there is no such topic.
+static void AwaitTopic(rd_kafka_t* client, const std::string& name) {
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(client, name.c_str(), nullptr);
+  const Instant deadline = SystemClock().Now() + std::chrono::milliseconds(kTimeoutMs);
+  bool is_known = false;
+  while (!is_known) {
+    CHECK(SystemClock().Now() < deadline, "the broker must know a topic that was made");
+    const rd_kafka_metadata_t* answer = nullptr;
+    if (rd_kafka_metadata(client, 0, topic, &answer, kTimeoutMs) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      continue;
+    }
+    is_known = answer->topic_cnt == 1 && answer->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+               answer->topics[0].partition_cnt > 0;
+    rd_kafka_metadata_destroy(answer);
+  }
+  rd_kafka_topic_destroy(topic);
+}
+
 void RealBroker::CreateTopic(const std::string& topic, int32_t partitions,
                              const std::map<std::string, std::string>& config) {
   rd_kafka_t* admin = NewProducer({{"bootstrap.servers", address_}});
@@ -99,6 +119,7 @@ void RealBroker::CreateTopic(const std::string& topic, int32_t partitions,
   rd_kafka_event_destroy(event);
   rd_kafka_queue_destroy(queue);
   rd_kafka_NewTopic_destroy(wanted);
+  AwaitTopic(admin, topic);
   rd_kafka_destroy(admin);
 }
 
