@@ -85,7 +85,30 @@ void CheckPool(const Pool& pool, Problems& problems) {
   }
 }
 
-void CheckPools(const std::vector<Pool>& pools, Problems& problems) {
+// Reading stops in good order at a limit of our own; the kernel's kills.
+void CheckWorkerLimits(const Pool& pool, const Config& config, Problems& problems) {
+  const std::string path = absl::StrCat("pools.", pool.name);
+  if (pool.scale_owner == ScaleOwner::kExternal) {
+    const char* right =
+        "0: spillwayd does not start this pool's workers; limit them where they run";
+    if (pool.memory_max > 0) {
+      problems.push_back({path + ".memory_max", PrintSize(pool.memory_max), right});
+    }
+    if (pool.cpu_max > 0) problems.push_back({path + ".cpu_max", PrintRatio(pool.cpu_max), right});
+    return;
+  }
+  const bool is_ingest = pool.role == Role::kIngest;
+  const uint64_t held = is_ingest ? config.ingest.max_index_bytes : config.flush.max_inflight_bytes;
+  if (pool.memory_max == 0 || pool.memory_max > held) return;
+  problems.push_back(
+      {path + ".memory_max", PrintSize(pool.memory_max),
+       absl::StrCat("0, or more than ",
+                    is_ingest ? "ingest.max_index_bytes" : "flush.max_inflight_bytes", " = ",
+                    PrintSize(held), ", or workers would be killed at work that they may do")});
+}
+
+void CheckPools(const Config& config, Problems& problems) {
+  const std::vector<Pool>& pools = config.pools;
   if (pools.empty()) problems.push_back({"pools", "[]", "at least one pool"});
   std::set<std::string> names;
   for (const Pool& pool : pools) {
@@ -93,6 +116,7 @@ void CheckPools(const std::vector<Pool>& pools, Problems& problems) {
       problems.push_back({"pools", pool.name, "every pool needs a name of its own"});
     }
     CheckPool(pool, problems);
+    CheckWorkerLimits(pool, config, problems);
   }
 }
 
@@ -187,7 +211,7 @@ std::vector<Problem> CheckCombinations(const Config& config) {
   CheckTopics(config, problems);
   CheckTimes(config, problems);
   CheckMarks(config.gate, problems);
-  CheckPools(config.pools, problems);
+  CheckPools(config, problems);
   CheckKafkaProperties(config.kafka, problems);
   CheckSecurity(config, problems);
   return problems;

@@ -83,6 +83,8 @@ struct Pool {
   Role role = Role::kIngest;
   int32_t replicas = 1, min = 1, max = 8;
   ScaleOwner scale_owner = ScaleOwner::kSpillway;
+  uint64_t memory_max = 0;  // bytes a worker; 0: no limit
+  double cpu_max = 0;       // CPU cores a worker; 0: no limit
   Autoscale autoscale;
 };
 struct Backoff {

@@ -58,6 +58,12 @@ std::string SetValue(const Key<Owner>& key, absl::string_view text, Owner& owner
                        field.at(owner) = *value;
                        return true;
                      },
+                     [&](const CoresField<Owner>& field) {
+                       const auto value = ParseCores(text);
+                       if (!value) return false;
+                       field.at(owner) = *value;
+                       return true;
+                     },
                      [&](const FlagField<Owner>& field) {
                        const auto value = ParseFlag(text);
                        if (!value) return false;
@@ -91,6 +97,7 @@ std::string GetValue(const Key<Owner>& key, const Owner& owner) {
           [&](const SizeField<Owner>& field) { return PrintSize(field.at(place)); },
           [&](const CountField<Owner>& field) { return absl::StrCat(field.get(owner)); },
           [&](const RatioField<Owner>& field) { return PrintRatio(field.at(place)); },
+          [&](const CoresField<Owner>& field) { return PrintRatio(field.at(place)); },
           [&](const FlagField<Owner>& field) {
             return std::string(field.at(place) ? "true" : "false");
           },
@@ -117,6 +124,10 @@ std::string DescribeType(const Key<Owner>& key) {
             return absl::StrCat("a whole number from ", field.min, " to ", field.max);
           },
           [](const RatioField<Owner>&) { return std::string("a number from 0 to 1"); },
+          [](const CoresField<Owner>&) {
+            return absl::StrCat("a number of CPU cores such as 1.5, from ", kMinCores, " to ",
+                                kMaxCores, ", or 0");
+          },
           [](const FlagField<Owner>&) { return std::string("true or false"); },
           [](const TextField<Owner>& field) { return std::string(field.what); },
           [](const ChoiceField<Owner>& field) {

@@ -333,6 +333,17 @@ const std::vector<Key<Pool>>& PoolKeys() {
        "and they dial in at `server.gateway` (docs/operations.md). Then Resize is refused and "
        "`replicas` is not used.",
        ""},
+      {"memory_max", SizeField<Pool>{POOL_AT(memory_max), 0, 1024 * kGiB},
+       "What a worker of the pool may have of memory, kept by the kernel (cgroup v2): one that "
+       "would "
+       "need more is killed, and its death says so. More than `ingest.max_index_bytes`, or "
+       "`flush.max_inflight_bytes`, by half a GiB (docs/operations.md). 0: no limit. A limit that "
+       "the machine cannot keep is said in the log and the journal; workers then run without.",
+       ""},
+      {"cpu_max", CoresField<Pool>{POOL_AT(cpu_max)},
+       "How many CPU cores' worth of time a worker of the pool may use, kept by the kernel in "
+       "stretches of 100 ms (cgroup v2): one that would use more waits. 0: no limit.",
+       ""},
       {"autoscale.enabled", FlagField<Pool>{POOL_AT(autoscale.enabled)},
        "Let spillwayd resize the pool. Not built yet: leave it off.", ""},
       {"autoscale.lateness_objective",

@@ -40,6 +40,10 @@ struct RatioField {
   At<Owner, double> at;
 };
 template <typename Owner>
+struct CoresField {  // of CPU; 0 is no limit
+  At<Owner, double> at;
+};
+template <typename Owner>
 struct FlagField {
   At<Owner, bool> at;
 };
@@ -62,9 +66,9 @@ struct MapField {  // free keys below this one
 };
 
 template <typename Owner>
-using Field =
-    std::variant<DurationField<Owner>, SizeField<Owner>, CountField<Owner>, RatioField<Owner>,
-                 FlagField<Owner>, TextField<Owner>, ChoiceField<Owner>, MapField<Owner>>;
+using Field = std::variant<DurationField<Owner>, SizeField<Owner>, CountField<Owner>,
+                           RatioField<Owner>, CoresField<Owner>, FlagField<Owner>, TextField<Owner>,
+                           ChoiceField<Owner>, MapField<Owner>>;
 
 template <typename Owner>
 struct Key {

@@ -320,8 +320,9 @@ std::variant<std::vector<ListedPool>, std::vector<Problem>> LoadPools(const std:
       problems.push_back(
           {"pools", pool.name, "every pool to have a name of its own", given[i].line});
     }
-    if (given[i].keys.contains("autoscale")) {
-      problems.push_back({absl::StrCat("pools.", pool.name, ".autoscale"), "",
+    for (const char* key : {"autoscale", "memory_max", "cpu_max"}) {
+      if (!given[i].keys.contains(key)) continue;
+      problems.push_back({absl::StrCat("pools.", pool.name, ".", key), "",
                           "to be in the configuration file only", given[i].line});
     }
     listed.push_back({pool, given[i].keys});

@@ -171,6 +171,34 @@ TEST_F(LoadTest, ChecksPools) {
               ElementsAre(HasSubstr("NAME one of ingest, flush")));
 }
 
+TEST_F(LoadTest, ReadsWhatAWorkerMayUse) {
+  const Config config =
+      Loaded({File("pools: [{name: a, role: flush, memory_max: 512MiB, cpu_max: 1.5}]"),
+              {{"pools.a.cpu_max", "0.25"}}});
+  EXPECT_EQ(config.pools[0].memory_max, 512u << 20);
+  EXPECT_EQ(config.pools[0].cpu_max, 0.25);
+  const Config again = Loaded({File(ToYaml(config)), {}});
+  EXPECT_EQ(again.pools[0].memory_max, 512u << 20);
+  EXPECT_EQ(again.pools[0].cpu_max, 0.25);
+  EXPECT_EQ(Loaded({}).pools[0].memory_max, 0u) << "no limit unless asked for";
+}
+
+TEST_F(LoadTest, RefusesLimitsThatWouldKillWorkersAtTheirWork) {
+  EXPECT_THAT(ProblemsOf("pools: [{name: a, role: ingest, memory_max: 1GiB}]"),
+              ElementsAre("pools.a.memory_max: 1GiB: expected 0, or more than "
+                          "ingest.max_index_bytes = 1GiB, or workers would be killed at work that "
+                          "they may do"));
+  EXPECT_THAT(ProblemsOf("pools: [{name: a, role: flush, memory_max: 64MiB}]"),
+              ElementsAre(HasSubstr("more than flush.max_inflight_bytes = 64MiB")));
+  EXPECT_THAT(ProblemsOf("pools: [{name: a, role: flush, cpu_max: 0.001}]"),
+              ElementsAre("pools.a.cpu_max: 0.001: expected a number of CPU cores such as 1.5, "
+                          "from 0.01 to 1024, or 0"));
+  EXPECT_THAT(ProblemsOf("pools: [{name: a, role: flush, scale_owner: external, cpu_max: 1, "
+                         "memory_max: 1GiB}]"),
+              ElementsAre(StartsWith("pools.a.memory_max: 1GiB: expected 0: spillwayd does not"),
+                          StartsWith("pools.a.cpu_max: 1: expected 0: spillwayd does not")));
+}
+
 TEST_F(LoadTest, RefusesNumbersOutOfRange) {
   EXPECT_THAT(ProblemsOf("ingest: {compression_level: 40}"),
               ElementsAre("ingest.compression_level: 40: expected a whole number from 1 to 19"));
@@ -219,7 +247,7 @@ TEST_F(LoadPoolsTest, ProblemsNameTheirLine) {
       "pools:\n"
       "  - name: flush\n"
       "    role: flsuh\n"
-      "  - {name: flush, role: flush, autoscale: {enabled: true}}\n"
+      "  - {name: flush, role: flush, autoscale: {enabled: true}, memory_max: 1GiB}\n"
       "redis: {}\n");
   const auto* problems = std::get_if<std::vector<Problem>>(&loaded);
   ASSERT_NE(problems, nullptr);
@@ -227,8 +255,9 @@ TEST_F(LoadPoolsTest, ProblemsNameTheirLine) {
   for (const Problem& problem : *problems) {
     lines.push_back(std::to_string(problem.line) + " " + problem.key_path);
   }
-  EXPECT_EQ(lines, (std::vector<std::string>{"5 redis", "3 pools.flush.role", "4 pools",
-                                             "4 pools.flush.autoscale"}));
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"5 redis", "3 pools.flush.role", "4 pools",
+                                      "4 pools.flush.autoscale", "4 pools.flush.memory_max"}));
 }
 
 TEST_F(LoadPoolsTest, AFileWithoutPoolsIsAProblem) {

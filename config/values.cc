@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -83,6 +84,13 @@ std::optional<double> ParseRatio(absl::string_view text) {
   double ratio = 0;
   if (!absl::SimpleAtod(text, &ratio) || !(ratio >= 0 && ratio <= 1)) return std::nullopt;
   return ratio;
+}
+
+std::optional<double> ParseCores(absl::string_view text) {
+  double cores = 0;
+  if (!absl::SimpleAtod(text, &cores)) return std::nullopt;
+  const bool is_limit = cores >= kMinCores && cores <= kMaxCores;
+  return is_limit || cores == 0 ? std::optional(std::abs(cores)) : std::nullopt;
 }
 
 std::string PrintRatio(double ratio) {

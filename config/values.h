@@ -25,7 +25,12 @@ std::string PrintSize(uint64_t bytes);
 std::optional<int64_t> ParseCount(absl::string_view text);
 std::optional<bool> ParseFlag(absl::string_view text);     // true | false
 std::optional<double> ParseRatio(absl::string_view text);  // 0…1
-std::string PrintRatio(double ratio);
+std::string PrintRatio(double ratio);                      // any number
+// CPU cores: 0, or a number within kMinCores…kMaxCores. Below it the kernel's shortest quota (1 ms
+// of each 100 ms) would be more.
+std::optional<double> ParseCores(absl::string_view text);
+inline constexpr double kMinCores = 0.01;
+inline constexpr double kMaxCores = 1024;
 
 // How many single-character edits lead from one to the other: for suggestions.
 size_t EditDistance(absl::string_view a, absl::string_view b);

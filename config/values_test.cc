@@ -48,6 +48,16 @@ TEST(ValuesTest, ReadsRatiosAndFlags) {
   EXPECT_EQ(ParseFlag("yes"), std::nullopt);
 }
 
+TEST(ValuesTest, ReadsCores) {
+  EXPECT_EQ(ParseCores("1.5"), 1.5);
+  EXPECT_EQ(ParseCores("0"), 0);
+  EXPECT_EQ(ParseCores("0.01"), 0.01);
+  EXPECT_EQ(PrintRatio(*ParseCores("-0")), "0");
+  for (const char* text : {"", "0.009", "-1", "1025", "nan", "inf", "two"}) {
+    EXPECT_EQ(ParseCores(text), std::nullopt) << text;
+  }
+}
+
 TEST(ValuesTest, CountsEdits) {
   EXPECT_EQ(EditDistance("flush.lease", "flush.lease"), 0u);
   EXPECT_EQ(EditDistance("flush.leese", "flush.lease"), 1u);

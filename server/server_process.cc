@@ -71,9 +71,11 @@ absl::Status ServerProcess::Build(bool retries_config) {
       kafka::MakeMetadataClient({config_.kafka.brokers, config_.kafka.properties, "spillwayd"}));
   discovery_ = std::make_unique<KafkaDiscovery>(std::move(metadata), config_.input.topic,
                                                 NeededRetention(config_.segments));
-  launcher_ = std::make_unique<process::LocalLauncher>(
-      loop_, process::LocalLauncherOptions{std::move(worker_program), run_dir_.path(),
-                                           config_.server.gateway});
+  PrepareCgroups();
+  process::LocalLauncherOptions launching{std::move(worker_program), run_dir_.path(),
+                                          config_.server.gateway};
+  launching.cgroups = cgroups_.get();
+  launcher_ = std::make_unique<process::LocalLauncher>(loop_, std::move(launching));
   ASSIGN_OR_RETURN(buffer::RedisStoreOptions store,
                    buffer::MakeRedisStoreOptions(config_.redis, config_.name_space));
   store_ = std::make_unique<buffer::RedisShardStore>(loop_, std::move(store));
@@ -154,6 +156,23 @@ absl::Status ServerProcess::WriteConfigs() {
   }
   ASSIGN_OR_RETURN(config_files_, run_dir_.WriteConfigs(texts));
   return absl::OkStatus();
+}
+
+void ServerProcess::PrepareCgroups() {
+  cgroups_ = std::make_unique<process::WorkerCgroups>(
+      loop_, process::WorkerCgroupsOptions{run_dir_.path(), process::LimitsOf(config_.pools)});
+  for (const process::RefusedLimit& limit : cgroups_->refused()) {
+    Log(LogLevel::kWarning, "a limit is not kept, workers run without it",
+        {{"key", limit.key}, {"value", limit.value}, {"reason", limit.reason}});
+    record::Event event;
+    event.time = SystemClock().Wall();
+    event.actor = "spillwayd";
+    event.action = "LimitNotKept";
+    event.target = "pools/" + limit.pool;
+    event.outcome = "OK";
+    event.detail = absl::StrCat(limit.key, " = ", limit.value, ": ", limit.reason);
+    recorder_->Note(std::move(event));
+  }
 }
 
 absl::Status ServerProcess::Listen() {

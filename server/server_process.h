@@ -48,6 +48,8 @@ class ServerProcess {
   // Opens the record, brings it in line with the configuration, says in it that we start.
   absl::Status OpenRecord(bool retries_config);
   absl::Status WriteConfigs();
+  // Of the workers; what of it cannot be had is in the log and the journal.
+  void PrepareCgroups();
   absl::Status Listen();
   void OnSignal();
   void Drain();
@@ -62,6 +64,7 @@ class ServerProcess {
   Loop loop_;
   ReadWatch signal_watch_;
   Timer drain_limit_;
+  std::unique_ptr<process::WorkerCgroups> cgroups_;
   std::unique_ptr<process::LocalLauncher> launcher_;
   std::unique_ptr<buffer::RedisShardStore> store_;  // for reading only
   std::unique_ptr<record::Recorder> recorder_;      // its thread answers to the loop

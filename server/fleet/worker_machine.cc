@@ -327,6 +327,15 @@ std::string UsageText(const Exited& exit) {
                          Seconds(exit.system_cpu), exit.max_rss_bytes >> 20);
 }
 
+std::string MemoryText(const Exited& exit) {
+  if (!exit.memory_kill) return "";
+  if (*exit.memory_kill == 0) {
+    return ", by the kernel for want of memory, not at a limit of its own";
+  }
+  return absl::StrCat(", by the kernel at its memory limit of ", *exit.memory_kill >> 20,
+                      " MiB (memory_max of its pool)");
+}
+
 }  // namespace
 
 std::string ExitText(const Exited& exit) {
@@ -362,6 +371,7 @@ Instant NextTick(const Worker& worker, const Limits& limits) {
 std::string DeathText(const Worker& worker, const Exited& exit, Instant now) {
   std::string text = absl::StrCat(ExitText(exit), " ", SecondsText(now - worker.started_at),
                                   worker.is_adopted ? " after its adoption" : " after its start");
+  absl::StrAppend(&text, MemoryText(exit));
   if (worker.report == nullptr) absl::StrAppend(&text, ", before its first report");
   if (exit.in_hand) {
     absl::StrAppend(&text, ", while it worked on a claim of shards/", exit.in_hand->shard.value);

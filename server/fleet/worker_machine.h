@@ -55,6 +55,8 @@ struct Exited {
   std::chrono::microseconds user_cpu{0}, system_cpu{0};
   int64_t max_rss_bytes = 0;
   std::optional<ClaimInHand> in_hand{};  // of a flush worker: what it worked on when it ended
+  // The kernel killed it for want of memory: its limit in bytes; 0: the want was not its own.
+  std::optional<int64_t> memory_kill{};
 };
 // The answer to CaptureStacks, or a word about why there is none.
 struct StacksCaptured {

@@ -319,6 +319,21 @@ TEST(WorkerMachineTest, ADeathNamesWhatTheProcessUsed) {
   EXPECT_THAT(d.worker.last_death, HasSubstr("used 1.25 s CPU + 0.30 s in the kernel, 45 MiB"));
 }
 
+TEST(WorkerMachineTest, ADeathForWantOfMemoryNamesTheLimit) {
+  Driver d = Driver::In(S::kStarting);
+  Exited exit{Exited::Kind::kSignaled, 9};
+  exit.memory_kill = 512 << 20;
+  d.Do(exit);
+  EXPECT_THAT(d.worker.last_death, HasSubstr("killed by SIGKILL"));
+  EXPECT_THAT(d.worker.last_death,
+              HasSubstr(", by the kernel at its memory limit of 512 MiB (memory_max of its pool)"));
+  d = Driver::In(S::kStarting);
+  exit.memory_kill = 0;
+  d.Do(exit);
+  EXPECT_THAT(d.worker.last_death,
+              HasSubstr(", by the kernel for want of memory, not at a limit of its own"));
+}
+
 TEST(WorkerMachineTest, AnEarlyExitNamesItsCodeAndLastLines) {
   Driver d = Driver::In(S::kStarting);
   d.Advance(milliseconds(200)).Do(Exited{Exited::Kind::kExited, 3, {"cannot open", "giving up"}});

@@ -13,16 +13,18 @@ LocalLauncher::LocalLauncher(Loop& loop, LocalLauncherOptions options)
   trim_timer_.Start(options_.trim_interval);
 }
 
-LocalProcess::Ended LocalLauncher::Watch(const fleet::WorkerKey& worker, Generation generation,
-                                         OutputFile output, supervisor::OnExit on_exit) {
-  auto shared = std::make_shared<OutputFile>(std::move(output));
+LocalProcess::Ended LocalLauncher::Watch(Watched watched, supervisor::OnExit on_exit) {
+  const fleet::WorkerKey& worker = watched.worker;
+  auto shared = std::make_shared<OutputFile>(std::move(watched.output));
   outputs_.push_back(shared);
-  return [output = std::move(shared), generation,
+  return [output = std::move(shared), generation = watched.generation,
           hand = HandFilePath(options_.run_dir, worker.pool, worker.slot),
+          cgroups = options_.cgroups, cgroup = std::move(watched.cgroup),
           on_exit = std::move(on_exit)](const supervisor::ExitReport& report) mutable {
     supervisor::ExitReport complete = report;
     complete.last_lines = output->LastLines();
     complete.in_hand = ReadHandFile(hand, generation);
+    if (cgroup) complete.memory_kill = cgroups->End(*cgroup);
     on_exit(complete);
   };
 }
@@ -40,20 +42,30 @@ absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Launch(
     const supervisor::LaunchSpec& spec, supervisor::OnExit on_exit) {
   OutputFile output(OutputPath(spec.worker));
   ASSIGN_OR_RETURN(const UniqueFd output_fd, output.Open());
+  std::optional<Cgroup> cgroup;
+  if (options_.cgroups != nullptr) cgroup = options_.cgroups->Add(spec.worker, spec.generation);
   const Command command{options_.program, WorkerArguments(options_, spec), output_fd.get(),
-                        StackFilesOf(spec.worker, spec.generation)};
-  return LocalProcess::Spawn(
-      loop_, command, Watch(spec.worker, spec.generation, std::move(output), std::move(on_exit)));
+                        StackFilesOf(spec.worker, spec.generation), cgroup};
+  auto process = LocalProcess::Spawn(
+      loop_, command,
+      Watch({spec.worker, spec.generation, std::move(output), cgroup}, std::move(on_exit)));
+  if (!process.ok() && cgroup) cgroup->TryRemove();
+  return process;
 }
 
 absl::StatusOr<std::unique_ptr<supervisor::Process>> LocalLauncher::Adopt(
     const supervisor::Leftover& leftover, supervisor::OnExit on_exit) {
   OutputFile output(OutputPath(leftover.worker));
+  std::optional<Cgroup> cgroup;
+  if (options_.cgroups != nullptr) {
+    cgroup = options_.cgroups->Find(leftover.pid, leftover.worker, leftover.generation);
+  }
   ASSIGN_OR_RETURN(
       std::unique_ptr<LocalProcess> process,
       LocalProcess::Adopt(
-          loop_, leftover.pid, StackFilesOf(leftover.worker, leftover.generation),
-          Watch(leftover.worker, leftover.generation, std::move(output), std::move(on_exit))));
+          loop_, {leftover.pid, StackFilesOf(leftover.worker, leftover.generation), cgroup},
+          Watch({leftover.worker, leftover.generation, std::move(output), cgroup},
+                std::move(on_exit))));
   // Only now is the number pinned: its lock file must say that it is who it says. A number alone,
   // which anybody at the gateway may name, is no reason to signal a process.
   for (const FoundLock& lock : ReadLockFiles(options_.run_dir)) {

@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "server/process/local_process.h"
 #include "server/process/output_file.h"
+#include "server/process/worker_cgroups.h"
 #include "server/supervisor/launcher.h"
 
 namespace spillway::process {
@@ -20,6 +21,7 @@ struct LocalLauncherOptions {
   std::string gateway;  // --gateway
   // How often the outputs of running workers are held to OutputFile::kMaxBytes.
   Duration trim_interval = std::chrono::seconds(10);
+  WorkerCgroups* cgroups = nullptr;  // outlives the launcher and its processes; null: none
 };
 
 // Output of a worker goes to <run_dir>/<pool>-<slot>.log, which stays bounded while the worker
@@ -39,8 +41,13 @@ class LocalLauncher final : public supervisor::Launcher {
  private:
   // A process with its output, which is trimmed for as long as the process is watched; its end is
   // told with the output's last lines.
-  LocalProcess::Ended Watch(const fleet::WorkerKey& worker, Generation generation,
-                            OutputFile output, supervisor::OnExit on_exit);
+  struct Watched {
+    fleet::WorkerKey worker;
+    Generation generation;
+    OutputFile output;
+    std::optional<Cgroup> cgroup;
+  };
+  LocalProcess::Ended Watch(Watched watched, supervisor::OnExit on_exit);
   void TrimOutputs();
   StackFiles StackFilesOf(const fleet::WorkerKey& worker, Generation generation) const;
   std::string OutputPath(const fleet::WorkerKey& worker) const;

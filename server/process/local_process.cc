@@ -12,6 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/log.h"
+#include "server/process/cgroup_spawn.h"
 
 namespace spillway::process {
 namespace {
@@ -65,6 +67,32 @@ absl::Status SpawnError(const std::string& program, int error) {
   return absl::InternalError(text);
 }
 
+int SpawnPlainly(const Command& command, char* const* arguments, pid_t& pid) {
+  const FileActions files(command.output_fd);
+  const SpawnAttributes attributes;
+  return ::posix_spawn(&pid, command.program.c_str(), files.get(), attributes.get(), arguments,
+                       environ);
+}
+
+// Sets `pid`, or returns why not as an errno. Forgets a cgroup that cannot be entered.
+int Start(const Command& command, std::optional<Cgroup>& cgroup, pid_t& pid) {
+  std::vector<char*> arguments = {const_cast<char*>(command.program.c_str())};
+  for (const std::string& argument : command.arguments) {
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  }
+  arguments.push_back(nullptr);
+  if (!cgroup) return SpawnPlainly(command, arguments.data(), pid);
+  const CgroupSpawnResult result = SpawnInCgroup(
+      {command.program.c_str(), arguments.data(), command.output_fd}, cgroup->directory());
+  pid = result.pid;
+  if (result.could_enter) return result.error;
+  Log(LogLevel::kWarning, "a worker cannot enter its cgroup and runs without limits",
+      {{"cgroup", cgroup->directory()}, {"error", std::strerror(result.error)}});
+  cgroup->TryRemove();
+  cgroup.reset();
+  return SpawnPlainly(command, arguments.data(), pid);
+}
+
 UniqueFd OpenPidFd(int64_t pid) {
   return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)));
 }
@@ -88,31 +116,26 @@ ExitReport ToReport(int status, const rusage& usage) {
 absl::StatusOr<std::unique_ptr<LocalProcess>> LocalProcess::Spawn(Loop& loop,
                                                                   const Command& command,
                                                                   Ended ended) {
-  std::vector<char*> arguments = {const_cast<char*>(command.program.c_str())};
-  for (const std::string& argument : command.arguments) {
-    arguments.push_back(const_cast<char*>(argument.c_str()));
-  }
-  arguments.push_back(nullptr);
-  const FileActions files(command.output_fd);
-  const SpawnAttributes attributes;
+  std::optional<Cgroup> cgroup = command.cgroup;
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, command.program.c_str(), files.get(), attributes.get(),
-                                  arguments.data(), environ);
+  const int error = Start(command, cgroup, pid);
   if (error != 0) return SpawnError(command.program, error);
   UniqueFd pid_fd = OpenPidFd(pid);  // our unreaped child: the number is its own
   CHECK(pid_fd.valid(), "a child that has not been reaped has a pidfd");
-  return std::unique_ptr<LocalProcess>(
-      new LocalProcess(loop, {pid, true, command.stacks}, std::move(pid_fd), std::move(ended)));
+  return std::unique_ptr<LocalProcess>(new LocalProcess(
+      loop, {pid, true, command.stacks, std::move(cgroup)}, std::move(pid_fd), std::move(ended)));
 }
 
-absl::StatusOr<std::unique_ptr<LocalProcess>> LocalProcess::Adopt(Loop& loop, int64_t pid,
-                                                                  StackFiles stacks, Ended ended) {
+absl::StatusOr<std::unique_ptr<LocalProcess>> LocalProcess::Adopt(Loop& loop, FoundProcess found,
+                                                                  Ended ended) {
+  const int64_t pid = found.pid;
   UniqueFd pid_fd = OpenPidFd(pid);
   if (!pid_fd.valid()) {
     return absl::NotFoundError(absl::StrCat("process ", pid, ": ", std::strerror(errno)));
   }
   return std::unique_ptr<LocalProcess>(
-      new LocalProcess(loop, {pid, false, std::move(stacks)}, std::move(pid_fd), std::move(ended)));
+      new LocalProcess(loop, {pid, false, std::move(found.stacks), std::move(found.cgroup)},
+                       std::move(pid_fd), std::move(ended)));
 }
 
 LocalProcess::LocalProcess(Loop& loop, Identity identity, UniqueFd pid_fd, Ended ended)
@@ -127,7 +150,11 @@ void LocalProcess::Terminate() {
   ::syscall(SYS_pidfd_send_signal, pid_fd_.get(), SIGTERM, nullptr, 0);
 }
 
-void LocalProcess::Kill() { ::syscall(SYS_pidfd_send_signal, pid_fd_.get(), SIGKILL, nullptr, 0); }
+void LocalProcess::Kill() {
+  ::syscall(SYS_pidfd_send_signal, pid_fd_.get(), SIGKILL, nullptr, 0);
+  // The signal has reached the process; an old kernel cannot do more (Cgroup::Kill).
+  if (identity_.cgroup) identity_.cgroup->Kill().IgnoreError();
+}
 
 void LocalProcess::CaptureStacks(supervisor::StacksDone done) {
   asked_.push_back(std::move(done));

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/loop.h"
 #include "base/unique_fd.h"
+#include "server/process/cgroup.h"
 #include "server/process/stack_capture.h"
 #include "server/supervisor/launcher.h"
 
@@ -23,6 +24,13 @@ struct Command {
   std::vector<std::string> arguments;  // without the program
   int output_fd = -1;                  // becomes its standard output and error; borrowed
   StackFiles stacks{};
+  std::optional<Cgroup> cgroup{};  // it shall be in; empty: in the server's
+};
+// A process that is there already.
+struct FoundProcess {
+  int64_t pid = 0;
+  StackFiles stacks{};
+  std::optional<Cgroup> cgroup{};  // its own, with all that it has started; empty: it has none
 };
 
 // Its end is proven by a pidfd: signals reach this process or none, whatever becomes of its number.
@@ -32,16 +40,16 @@ class LocalProcess final : public supervisor::Process {
   using Ended = absl::AnyInvocable<void(const supervisor::ExitReport&)>;  // without last_lines
 
   // A session of its own, no signals blocked or ignored, standard input empty, no other
-  // descriptors.
+  // descriptors. A cgroup that it cannot be put into is logged; it runs without, then.
   static absl::StatusOr<std::unique_ptr<LocalProcess>> Spawn(Loop& loop, const Command& command,
                                                              Ended ended);
   // NOT_FOUND: there is no such process.
-  static absl::StatusOr<std::unique_ptr<LocalProcess>> Adopt(Loop& loop, int64_t pid,
-                                                             StackFiles stacks, Ended ended);
+  static absl::StatusOr<std::unique_ptr<LocalProcess>> Adopt(Loop& loop, FoundProcess found,
+                                                             Ended ended);
 
   int64_t pid() const override { return identity_.pid; }
   void Terminate() override;
-  void Kill() override;
+  void Kill() override;  // with all that is in its cgroup
   void CaptureStacks(supervisor::StacksDone done) override;
 
  private:
@@ -49,6 +57,7 @@ class LocalProcess final : public supervisor::Process {
     int64_t pid = 0;
     bool is_child = false;
     StackFiles stacks;
+    std::optional<Cgroup> cgroup;
   };
   LocalProcess(Loop& loop, Identity identity, UniqueFd pid_fd, Ended ended);
   void OnReadable();

@@ -31,6 +31,7 @@ fleet::Exited ToEvent(const ExitReport& report) {
   exited.system_cpu = report.system_cpu;
   exited.max_rss_bytes = report.max_rss_bytes;
   exited.in_hand = report.in_hand;
+  exited.memory_kill = report.memory_kill;
   return exited;
 }
 

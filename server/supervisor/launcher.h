@@ -40,6 +40,9 @@ struct ExitReport {
   std::chrono::microseconds user_cpu{0}, system_cpu{0};
   int64_t max_rss_bytes = 0;
   std::optional<ClaimInHand> in_hand{};  // the claim that a flush worker worked on when it ended
+  // The kernel killed it for want of memory: the limit in bytes that it had reached (memory_max),
+  // or 0 if the want was not its own (of the machine, of a container).
+  std::optional<int64_t> memory_kill{};
 };
 
 // What the threads of a process were doing, for a person.

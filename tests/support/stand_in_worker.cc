@@ -6,6 +6,10 @@
 //   hang          catches TERM and does nothing, in HangsHere
 //   deaf          has no handler for the question for its stacks, ends with TERM
 //   exit N        says "about to exit" and exits with N at once
+//   spawn         starts a process of its own, in a session of its own, that ignores TERM, says
+//                 "child PID", and waits until TERM
+//   spawn_exit N  the same, and exits with N at once
+//   eat           uses more and more memory, up to kMostEaten, then exits with 5
 // It takes its slot's lock file first, in the directory of that file.
 #include <signal.h>
 #include <unistd.h>
@@ -22,6 +26,26 @@
 namespace {
 
 volatile bool is_hanging = true;
+
+constexpr size_t kMostEaten = size_t{1} << 30;
+
+void StartChild() {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    setsid();
+    signal(SIGTERM, SIG_IGN);
+    for (;;) pause();
+  }
+  std::printf("child %d\n", static_cast<int>(pid));
+  std::fflush(stdout);
+}
+
+int Eat() {
+  constexpr size_t kBite = size_t{1} << 20;
+  std::vector<std::vector<char>> eaten;
+  while (eaten.size() * kBite < kMostEaten) eaten.emplace_back(kBite, 'x');
+  return 5;
+}
 
 }  // namespace
 
@@ -54,6 +78,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "about to exit\n");
     return code;
   }
+  if (mode.starts_with("spawn")) StartChild();
+  if (mode == "spawn_exit") return code;
+  if (mode == "eat") return Eat();
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
