@@ -63,4 +63,12 @@ absl::StatusOr<Config> WithWorkerSettings(Config config, const std::string& sett
   return config;
 }
 
+std::string WorkerYaml(Config config) {
+  for (Pool& pool : config.pools) {
+    pool.memory_max = Pool().memory_max;
+    pool.cpu_max = Pool().cpu_max;
+  }
+  return ToYaml(config);
+}
+
 }  // namespace spillway::config

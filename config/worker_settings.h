@@ -30,6 +30,10 @@ std::string SettingsDifference(const Config& from, const Config& to);
 // not take them; the first problem.
 absl::StatusOr<Config> WithWorkerSettings(Config config, const std::string& settings);
 
+// The configuration as a launched worker is given it, as YAML. Without the limits of pools: those
+// are the launcher's to keep, and need not fit former settings.
+std::string WorkerYaml(Config config);
+
 }  // namespace spillway::config
 
 #endif  // SPILLWAY_CONFIG_WORKER_SETTINGS_H_

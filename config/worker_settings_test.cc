@@ -76,6 +76,17 @@ TEST(WorkerSettingsTest, AChangeOfAnySectionIsAChange) {
       << "a new section: WithWorkerSettings must put it back, or it is the server's";
 }
 
+// A limit that is made smaller together with what needs it must not refuse what is gone back to.
+TEST(WorkerSettingsTest, FormerSettingsNeedNotFitTheLimitsOfPools) {
+  const Config former = Loaded({});
+  const Config now =
+      Loaded({{"ingest.max_index_bytes", "64MiB"}, {"pools.ingest.memory_max", "640MiB"}});
+  const auto mixed = WithWorkerSettings(now, WorkerSettings(former));
+  ASSERT_TRUE(mixed.ok()) << mixed.status();
+  EXPECT_TRUE(std::holds_alternative<std::vector<Problem>>(LoadText(ToYaml(*mixed))));
+  EXPECT_TRUE(std::holds_alternative<Config>(LoadText(WorkerYaml(*mixed))));
+}
+
 TEST(WorkerSettingsTest, DifferencesAreNamed) {
   const Config from = Loaded({{"redis.username", "me"}});
   const Config to = Loaded({{"flush.lease", "90s"},

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/version.h"
-#include "config/load.h"
+#include "config/worker_settings.h"
 #include "server/record/sqlite_record_store.h"
 #include "server/supervisor/recorded_pools.h"
 
@@ -152,7 +152,7 @@ absl::Status ServerProcess::OpenRecord(bool retries_config) {
 absl::Status ServerProcess::WriteConfigs() {
   std::map<uint64_t, std::string> texts;
   for (const auto& [generation, config] : worker_config_.configs) {
-    texts[generation] = config::ToYaml(config);
+    texts[generation] = config::WorkerYaml(config);
   }
   ASSIGN_OR_RETURN(config_files_, run_dir_.WriteConfigs(texts));
   return absl::OkStatus();
