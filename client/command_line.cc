@@ -7,10 +7,13 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/commands/commands.h"
 #include "client/completion/completion.h"
 #include "client/completion/names.h"
+#include "client/context/contexts.h"
 #include "client/output/text.h"
+#include "config/user_files.h"
 
 namespace spillway::client {
 namespace {
@@ -22,6 +25,9 @@ using Verb = std::function<ExitCode(Session&)>;
 // What is common to all verbs.
 struct Globals {
   std::string server = kDefaultServer;
+  bool names_server = false;  // by an option or the environment
+  std::string context;        // instead
+  std::string contexts_file = config::UserConfigFile("contexts.yaml");
   Format format = Format::kTable;
 };
 
@@ -33,8 +39,15 @@ class Parser {
     app_.require_subcommand(1);
     app_.fallthrough();  // --server and -o may also come after the verb
     app_.option_defaults()->always_capture_default();
-    app_.add_option("--server", globals_.server, "Address of spillwayd's API")
-        ->envname("SPILLWAY_SERVER");
+    server_ = app_.add_option("--server", globals_.server,
+                              "Address of spillwayd's API; without it the current context's")
+                  ->envname("SPILLWAY_SERVER");
+    app_.add_option("--context", globals_.context, "Instead: that of this context")
+        ->envname("SPILLWAY_CONTEXT")
+        ->default_str("");
+    app_.add_option("--contexts-file", globals_.contexts_file, "Where contexts are kept")
+        ->envname("SPILLWAY_CONTEXTS_FILE")
+        ->default_str("~/.config/spillway/contexts.yaml");
     const std::map<std::string, Format> formats = {{"table", Format::kTable},
                                                    {"wide", Format::kWide},
                                                    {"json", Format::kJson},
@@ -67,10 +80,17 @@ class Parser {
     AddStacksAndLogs();
     AddHealthAndVersion();
     AddCompletion();
+    AddContexts();
   }
 
   CLI::App& app() { return app_; }
-  const Globals& globals() const { return globals_; }
+  // Once the line has been parsed.
+  Globals globals() const {
+    Globals globals = globals_;
+    globals.names_server = server_->count() > 0;
+    return globals;
+  }
+  bool needs_server() const { return needs_server_; }
   const Verb& verb() const { return verb_; }
 
  private:
@@ -402,6 +422,47 @@ class Parser {
         [this] { verb_ = [this](Session& session) { return Version(session, client_only_); }; });
   }
 
+  void AddContexts() {
+    CLI::App* context = app_.add_subcommand("context", "Servers by name");
+    context->require_subcommand(1);
+    context->footer(
+        "A verb asks the server that --server or SPILLWAY_SERVER says, else that of --context or\n"
+        "SPILLWAY_CONTEXT, else that of the current context, else 127.0.0.1:7400.\n\n"
+        "Examples:\n"
+        "  spillway context add prod --server 10.0.0.7:7400 --use\n"
+        "  spillway --context prod get pools\n"
+        "  spillway context list\n");
+    CLI::App* add = context->add_subcommand("add", "Give the address of --server a name");
+    add->add_option("NAME", name_, "Its name")->required();
+    add->add_flag("--use", use_, "Make it the current one");
+    AddContextVerb(*add, [this](Session& session) {
+      const Globals all = globals();
+      const std::string server = all.names_server ? all.server : "";
+      return AddContext(session, all.contexts_file, {name_, server, use_});
+    });
+    CLI::App* use = context->add_subcommand("use", "Make it the current one");
+    use->add_option("CONTEXT", name_, "Its name")->required();
+    AddContextVerb(*use, [this](Session& session) {
+      return UseContext(session, globals_.contexts_file, name_);
+    });
+    CLI::App* end = context->add_subcommand("delete", "Forget it");
+    end->add_option("CONTEXT", name_, "Its name")->required();
+    AddContextVerb(*end, [this](Session& session) {
+      return DeleteContext(session, globals_.contexts_file, name_);
+    });
+    AddContextVerb(*context->add_subcommand("list", "All of them"), [this](Session& session) {
+      return ListContexts(session, globals_.contexts_file);
+    });
+  }
+
+  // One that asks no server, and so does not mind what the file says of one.
+  void AddContextVerb(CLI::App& app, Verb verb) {
+    app.callback([this, verb = std::move(verb)] {
+      needs_server_ = false;
+      verb_ = verb;
+    });
+  }
+
   void AddCompletion() {
     CLI::App* app = app_.add_subcommand(
         "completion", "What a shell reads to complete verbs, options, and names of the server's");
@@ -459,19 +520,44 @@ class Parser {
   Goal::Kind goal_ = Goal::Kind::kHealthy;
   Page page_;
   bool follow_ = false;
+  bool use_ = false;
+  bool needs_server_ = true;
+  CLI::Option* server_ = nullptr;
   bool client_only_ = false;
   Verb verb_;
 };
 
 }  // namespace
 
+// Which server is meant: the one that is named, or the context's, or the usual one.
+static absl::StatusOr<std::string> ServerOf(const Globals& globals) {
+  if (globals.names_server && !globals.context.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--context ", globals.context, ": a server is named, too (--server or ",
+                     "SPILLWAY_SERVER: ", globals.server, "): leave one out"));
+  }
+  if (globals.names_server) return globals.server;
+  const absl::StatusOr<Contexts> contexts = LoadContexts(globals.contexts_file);
+  if (!contexts.ok()) return contexts.status();
+  const std::string name = globals.context.empty() ? contexts->current : globals.context;
+  if (name.empty()) return globals.server;
+  const Context* const context = FindContext(*contexts, name);
+  if (context != nullptr) return context->server;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--context: ", name, ": expected one of those in ", globals.contexts_file));
+}
+
 // `words`: what stands on the line that is to be completed.
 static ExitCode CompleteLine(Parser& parser, const std::vector<std::string>& words,
                              std::ostream& out) {
-  const auto names_of = [](Named what, const std::string& server) {
+  const auto names_of = [](Named what, const std::string& named) -> std::vector<Candidate> {
     Parser usual;  // any line that is whole fills in what the environment says
     usual.app().parse(std::vector<std::string>{"--client", "version"});
-    ControlClient client(server.empty() ? usual.globals().server : server, kNamesLimit);
+    const Globals globals = usual.globals();
+    if (what == Named::kContext) return NamesIn(LoadContexts(globals.contexts_file));
+    const absl::StatusOr<std::string> server = named.empty() ? ServerOf(globals) : named;
+    if (!server.ok()) return {};
+    ControlClient client(*server, kNamesLimit);
     return NamesAt(client, what);
   };
   out << CompletionLines(Complete(parser.app(), words, names_of));
@@ -489,7 +575,13 @@ ExitCode RunCommandLine(const std::vector<std::string>& arguments, const Termina
   } catch (const CLI::ParseError& error) {  // also --help
     return parser.app().exit(error, terminal.out, terminal.err) == 0 ? kExitDone : kExitUsage;
   }
-  ControlClient client(parser.globals().server);
+  const absl::StatusOr<std::string> server =
+      parser.needs_server() ? ServerOf(parser.globals()) : std::string(kDefaultServer);
+  if (!server.ok()) {
+    terminal.err << "spillway: " << server.status().message() << std::endl;
+    return kExitUsage;
+  }
+  ControlClient client(*server);
   Session session{client, parser.globals().format, terminal.out, terminal.err,
                   terminal.is_terminal};
   return parser.verb()(session);

@@ -141,6 +141,16 @@ struct LogReading {
 // The last lines of a worker's output, and what follows until the output cannot be written.
 ExitCode Logs(Session& session, const std::string& worker, const LogReading& reading);
 
+// Servers by name, in a file of the user's (client/context/contexts.h).
+struct NewContext {
+  std::string name, server;
+  bool use = false;  // as the current one
+};
+ExitCode AddContext(Session& session, const std::string& file, const NewContext& wanted);
+ExitCode UseContext(Session& session, const std::string& file, const std::string& name);
+ExitCode DeleteContext(Session& session, const std::string& file, const std::string& name);
+ExitCode ListContexts(Session& session, const std::string& file);
+
 // Done if the service serves, failed if not; without a name: the fleet, and what is waited for.
 ExitCode Health(Session& session, const std::string& service);
 ExitCode Version(Session& session, bool client_only);

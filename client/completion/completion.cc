@@ -22,6 +22,8 @@ const std::map<std::string, std::vector<Named>>& NamedBy() {
       {"SHARD", {Named::kShard}},
       {"OPERATION", {Named::kOperation}},
       {"--shard", {Named::kShard}},
+      {"CONTEXT", {Named::kContext}},
+      {"--context", {Named::kContext}},
       // NAME, by the verb that it belongs to.
       {"pools", {Named::kPool}},
       {"pool", {Named::kPool}},

@@ -19,7 +19,7 @@ struct Candidate {
 };
 
 // What a word can be the name of.
-enum class Named { kPool, kWorker, kShard, kOperation, kDropRule };
+enum class Named { kPool, kWorker, kShard, kOperation, kDropRule, kContext };
 // Those that are there, as a person types them ("flush", "flush/0", "7"), at the server that the
 // words name (empty: none was named). May be slow; nothing if the server does not answer.
 using NamesOf = std::function<std::vector<Candidate>(Named, const std::string& server)>;

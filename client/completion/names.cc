@@ -18,6 +18,13 @@ std::vector<Candidate> Each(const Entries& entries, const Describe& describe) {
 
 }  // namespace
 
+std::vector<Candidate> NamesIn(const absl::StatusOr<Contexts>& contexts) {
+  if (!contexts.ok()) return {};
+  return Each(contexts->contexts, [](const Context& context) {
+    return Candidate{context.name, context.server};
+  });
+}
+
 std::vector<Candidate> NamesAt(ControlClient& client, Named what) {
   switch (what) {
     case Named::kPool: {
@@ -55,6 +62,8 @@ std::vector<Candidate> NamesAt(ControlClient& client, Named what) {
         return Candidate{std::string(absl::StripPrefix(rule.name(), "dropRules/")), rule.reason()};
       });
     }
+    case Named::kContext:  // no server has them
+      break;
   }
   return {};
 }
