@@ -1,7 +1,9 @@
 #include "client/parser.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "client/completion/completion.h"
 #include "client/output/text.h"
 
@@ -54,6 +56,7 @@ Parser::Parser()
   AddHealthAndVersion();
   AddCompletion();
   AddContexts();
+  AddHelp();
 }
 
 void Parser::AddContexts() {
@@ -65,7 +68,9 @@ void Parser::AddContexts() {
       "Examples:\n"
       "  spillway context add prod --server 10.0.0.7:7400 --use\n"
       "  spillway --context prod get pools\n"
-      "  spillway context list\n");
+      "  spillway context list\n"
+      "  spillway context use dev\n"
+      "  spillway context delete prod\n");
   CLI::App* add = context->add_subcommand("add", "Give the address of --server a name");
   add->add_option("NAME", name_, "Its name")->required();
   add->add_flag("--use", use_, "Make it the current one");
@@ -92,6 +97,32 @@ void Parser::AddLocalVerb(CLI::App& app, Verb verb) {
   app.callback([this, verb = std::move(verb)] {
     needs_server_ = false;
     verb_ = verb;
+  });
+}
+
+void Parser::AddHelp() {
+  CLI::App* help = app_.add_subcommand("help", "Say what a verb does, with examples");
+  help->add_option("VERB", words_, "The verb, and what may come below it")->default_str("");
+  help->footer("Examples:\n  spillway help resize\n  spillway help get workers\n");
+  AddLocalVerb(*help, [this](Session& session) {
+    Parser fresh;  // one that has parsed a line tells of that line's verb only
+    CLI::App* app = &fresh.app();
+    std::string line = "spillway";
+    for (const std::string& word : words_) {
+      const std::vector<CLI::App*> verbs = app->get_subcommands([](CLI::App*) { return true; });
+      const auto named = std::find_if(verbs.begin(), verbs.end(), [&](const CLI::App* verb) {
+        return verb->get_name() == word;
+      });
+      if (named == verbs.end()) {
+        const std::string message =
+            absl::StrCat(line, " ", word, ": there is no such verb; see ", "spillway help");
+        return Fail(session, {kExitUsage, message, ""});
+      }
+      line += " " + word;
+      app = *named;
+    }
+    session.out << app->help(app == &fresh.app() ? "" : line.substr(0, line.rfind(' ')));
+    return kExitDone;
   });
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "client/commands/commands.h"
 #include "config/user_files.h"
@@ -64,6 +65,7 @@ class Parser {
   // One that asks no server, and so does not mind what the file says of one.
   void AddLocalVerb(CLI::App& app, Verb verb);
   void AddCompletion();
+  void AddHelp();
   void AddPage(CLI::App& app);
   void AddDryRun(CLI::App& app);
   void AddWaiting(CLI::App& app);
@@ -74,6 +76,7 @@ class Parser {
   CLI::App app_;
   Globals globals_;
   std::string name_;
+  std::vector<std::string> words_;
   Resize resize_;
   Restart restart_;
   Apply apply_;

@@ -14,7 +14,10 @@ void Parser::AddGet() {
       "  spillway get pools\n"
       "  spillway get workers flush -o wide        the workers of one pool\n"
       "  spillway get workers flush/0              one worker\n"
-      "  spillway get shards 7                     one shard\n");
+      "  spillway get shards 7                     one shard\n"
+      "  spillway get operations\n"
+      "  spillway get deaths flush\n"
+      "  spillway get events -o wide\n");
   const auto add = [this, get](const char* kind, const char* help,
                                ExitCode (*run)(Session&, const std::string&)) {
     CLI::App* app = get->add_subcommand(kind, help);
@@ -156,6 +159,7 @@ void Parser::AddHealthAndVersion() {
   health->footer("Examples:\n  spillway health\n  spillway health pool/flush\n");
   health->callback([this] { verb_ = [this](Session& session) { return Health(session, name_); }; });
   CLI::App* version = app_.add_subcommand("version", "Versions of this program and of the server");
+  version->footer("Example:\n  spillway version --client\n");
   version->add_flag("--client", client_only_, "Do not ask the server");
   version->callback(
       [this] { verb_ = [this](Session& session) { return Version(session, client_only_); }; });
