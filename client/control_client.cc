@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/ids.h"
 #include "base/version.h"
 #include "google/rpc/error_details.pb.h"
@@ -42,10 +43,29 @@ std::string UserAgent() {
                       user == nullptr ? absl::StrCat("uid ", geteuid()) : user->pw_name, ")");
 }
 
+// Questions are asked again if the server cannot be reached, or is going away: gRPC does it, with
+// jitter. Changes are not among them (they are sent again under their request id), nor what asks
+// whether the server is there at all.
+std::string RetriedQuestions() {
+  std::vector<std::string> names;
+  for (const char* method :
+       {"GetPool", "ListPools", "GetWorker", "ListWorkers", "GetShard", "ListShards",
+        "ExplainShard", "GetScaleAdvice", "GetOperation", "ListOperations", "ListDropRules",
+        "ListEvents", "ListDeaths", "Audit"}) {
+    names.push_back(
+        absl::StrCat(R"({"service":"spillway.v1.FleetService","method":")", method, R"("})"));
+  }
+  return absl::StrCat(R"({"methodConfig":[{"name":[)", absl::StrJoin(names, ","),
+                      R"(],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.1s",)"
+                      R"("maxBackoff":"1s","backoffMultiplier":2,)"
+                      R"("retryableStatusCodes":["UNAVAILABLE"]}}]})");
+}
+
 std::shared_ptr<grpc::Channel> Dial(const std::string& server) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetUserAgentPrefix(UserAgent());
+  arguments.SetServiceConfigJSON(RetriedQuestions());
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(kRewatchPause.count()));
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(kRewatchPause.count()));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);

@@ -30,7 +30,8 @@ struct Answer {
   bool ok() const { return error.exit_code == kExitDone; }
 };
 
-// One thread.
+// Questions are asked again, up to three times within about a second, while the server cannot be
+// reached. One thread.
 class ControlClient {
  public:
   static constexpr std::chrono::seconds kCallTimeout{10};  // of a call that does not wait
