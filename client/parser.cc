@@ -23,13 +23,12 @@ Parser::Parser()
   app_.add_option("--contexts-file", globals_.contexts_file, "Where contexts are kept")
       ->envname("SPILLWAY_CONTEXTS_FILE")
       ->default_str("~/.config/spillway/contexts.yaml");
-  const std::map<std::string, Format> formats = {{"table", Format::kTable},
-                                                 {"wide", Format::kWide},
-                                                 {"json", Format::kJson},
-                                                 {"yaml", Format::kYaml}};
-  app_.add_option("-o,--output", globals_.format,
-                  "table, wide, json (the API's answer as proto3 JSON) or yaml")
-      ->transform(CLI::CheckedTransformer(formats).description("FORMAT"))
+  AddChoice<Format>(app_, "-o,--output",
+                    {{"table", Format::kTable},
+                     {"wide", Format::kWide},
+                     {"json", Format::kJson},
+                     {"yaml", Format::kYaml}},
+                    globals_.format, "table, wide, json (the API's answer as proto3 JSON) or yaml")
       ->default_str("table");
   app_.footer(
       "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused in this state,\n"

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/commands/commands.h"
@@ -70,6 +71,23 @@ class Parser {
   void AddDryRun(CLI::App& app);
   void AddWaiting(CLI::App& app);
   void AddTimeout(CLI::App& app);
+  // One of some words.
+  template <typename Value>
+  static CLI::Option* AddChoice(CLI::App& app, const std::string& name,
+                                std::vector<std::pair<std::string, Value>> choices, Value& value,
+                                const std::string& help) {
+    return app.add_option_function<std::string>(
+        name,
+        [name, choices = std::move(choices), &value](const std::string& word) {
+          std::string words;
+          for (const auto& [text, meaning] : choices) {
+            if (text == word) return void(value = meaning);
+            words += (words.empty() ? "" : ", ") + text;
+          }
+          throw CLI::ValidationError(name, word + ": expected one of " + words);
+        },
+        help);
+  }
   static CLI::Option* AddDuration(CLI::App& app, const std::string& name, Duration& value,
                                   const std::string& help);
 

@@ -1,6 +1,4 @@
 // Verbs that look.
-#include <map>
-
 #include "client/parser.h"
 
 namespace spillway::client {
@@ -64,12 +62,12 @@ void Parser::AddDescribe() {
 void Parser::AddWait() {
   CLI::App* app = app_.add_subcommand("wait", "Wait until a pool is healthy, stopped or drained");
   app->add_option("POOL", name_, "Name of the pool")->required();
-  const std::map<std::string, Goal::Kind> goals = {{"healthy", Goal::Kind::kHealthy},
-                                                   {"stopped", Goal::Kind::kStopped},
-                                                   {"drained", Goal::Kind::kDrained}};
-  app->add_option("--for", goal_, "healthy, stopped or drained")
-      ->required()
-      ->transform(CLI::CheckedTransformer(goals).description("GOAL"));
+  AddChoice<Goal::Kind>(*app, "--for",
+                        {{"healthy", Goal::Kind::kHealthy},
+                         {"stopped", Goal::Kind::kStopped},
+                         {"drained", Goal::Kind::kDrained}},
+                        goal_, "healthy, stopped or drained")
+      ->required();
   AddTimeout(*app);
   app->footer("Example:\n  spillway wait flush --for healthy --timeout 1m\n");
   app->callback([this] {

@@ -88,6 +88,14 @@ TEST_F(CommandLineTest, ExplainsAShardAndAdvisesOnAPool) {
   }
 }
 
+TEST_F(CommandLineTest, AWordThatIsNoneOfThoseSaysWhichThereAre) {
+  const Result form = Run({"get", "pools", "-o", "xml"});
+  EXPECT_EQ(form.code, kExitUsage);
+  EXPECT_THAT(form.err, HasSubstr("-o,--output: xml: expected one of table, wide, json, yaml\n"));
+  EXPECT_THAT(Run({"wait", "flush", "--for", "ever"}).err,
+              HasSubstr("--for: ever: expected one of healthy, stopped, drained\n"));
+}
+
 TEST_F(CommandLineTest, DescribesWhatDrains) {
   supervisor::FleetSnapshot fleet = Settled();
   supervisor::PoolView& flush = fleet.pools[1];
