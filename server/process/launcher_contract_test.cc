@@ -45,21 +45,32 @@ class LauncherUnderTest {
   virtual void Write(const std::string& lines) = 0;  // to the worker's output
 };
 
+// Goes after the loop: a pool thread may still be writing stacks into it.
+class Folder {
+ public:
+  Folder() {
+    std::string name = ::testing::TempDir() + "spillway-launcher-XXXXXX";
+    path_ = mkdtemp(name.data());
+  }
+  // A process that is being ended may still write into it.
+  ~Folder() {
+    std::error_code error;
+    do {
+      std::filesystem::remove_all(path_, error);
+    } while (error == std::errc::directory_not_empty);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 class RealLauncher final : public LauncherUnderTest {
  public:
-  explicit RealLauncher(Loop& loop) {
-    std::string name = ::testing::TempDir() + "spillway-launcher-XXXXXX";
-    directory_ = mkdtemp(name.data());
+  RealLauncher(Loop& loop, const std::string& directory) : directory_(directory) {
     launcher_ = std::make_unique<LocalLauncher>(
         loop, LocalLauncherOptions{SPILLWAY_STAND_IN_WORKER, directory_, ""});
     BehaveFromNowOn("wait");
-  }
-  // A process that is being ended may still write into it.
-  ~RealLauncher() override {
-    std::error_code error;
-    do {
-      std::filesystem::remove_all(directory_, error);
-    } while (error == std::errc::directory_not_empty);
   }
   supervisor::Launcher& launcher() override { return *launcher_; }
   void BehaveFromNowOn(const std::string& mode) override {
@@ -74,7 +85,7 @@ class RealLauncher final : public LauncherUnderTest {
   const std::string& directory() const { return directory_; }
 
  private:
-  std::string directory_;
+  const std::string directory_;
   std::unique_ptr<LocalLauncher> launcher_;
 };
 
@@ -104,7 +115,7 @@ class ContractTest : public ::testing::TestWithParam<const char*> {
  protected:
   ContractTest() {
     if (std::string(GetParam()) == "real") {
-      under_test_ = std::make_unique<RealLauncher>(loop_);
+      under_test_ = std::make_unique<RealLauncher>(loop_, folder_.path());
     } else {
       under_test_ = std::make_unique<FakeUnderTest>(loop_);
     }
@@ -153,6 +164,7 @@ class ContractTest : public ::testing::TestWithParam<const char*> {
     ASSERT_TRUE(condition());
   }
 
+  Folder folder_;
   Loop loop_;
   std::unique_ptr<LauncherUnderTest> under_test_;
   std::unique_ptr<Process> process_;
